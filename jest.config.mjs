@@ -1,0 +1,28 @@
+/** Jest in native ESM (`--experimental-vm-modules`, see the `test` script): the tests import lib/ as users import the package. */
+export default {
+  testEnvironment: '<rootDir>/test/support/leak-guard.environment.mjs',
+  testMatch: ['<rootDir>/test/**/*.spec.ts'],
+  extensionsToTreatAsEsm: ['.ts'],
+  moduleNameMapper: {
+    '^nestjs-pools$': '<rootDir>/lib/index.ts',
+    '^nestjs-pools/([a-z]+)$': '<rootDir>/lib/$1/index.ts',
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+  },
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      {
+        jsc: {
+          target: 'es2022',
+          parser: { syntax: 'typescript', decorators: true },
+          transform: { legacyDecorator: true, decoratorMetadata: true },
+          keepClassNames: true,
+        },
+        module: { type: 'es6' },
+        sourceMaps: 'inline',
+      },
+    ],
+  },
+  collectCoverageFrom: ['lib/**/*.ts', '!lib/**/index.ts'],
+  coverageProvider: 'babel',
+};
