@@ -1,0 +1,34 @@
+/**
+ * User code that is due: hooks, listeners, aborts. A transition notes it here, and it runs once the state is whole; what
+ * it does to the pool meanwhile is noted behind it and run by the same loop, so that nothing ever recurses.
+ *
+ * @internal
+ */
+export class Effects {
+  private readonly queue: (() => void)[] = [];
+  private isRunning = false;
+
+  /**
+   * @param outside runs user code in the context of whoever made the pool, so that a connection never keeps a request's
+   * AsyncLocalStorage store alive.
+   */
+  constructor(private readonly outside: (work: () => void) => void) {}
+
+  get isEmpty(): boolean {
+    return this.queue.length === 0;
+  }
+
+  add(effect: () => void): void {
+    this.queue.push(effect);
+  }
+
+  run(): void {
+    if (this.isRunning || this.queue.length === 0) return;
+    this.isRunning = true;
+    this.outside(() => {
+      for (let next = 0; next < this.queue.length; next += 1) this.queue[next]!();
+    });
+    this.queue.length = 0;
+    this.isRunning = false;
+  }
+}

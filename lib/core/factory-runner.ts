@@ -1,0 +1,122 @@
+import type { ConnectionFactory } from './connection-factory.js';
+import { CreateCall, HookCall, type HookEnd, type HookHost } from './hook-call.js';
+import type { ResolvedPoolOptions } from './pool-options.js';
+import type { Slot } from './slot.js';
+
+/** Whom the runner tells how a hook went; each is called once per hook, and never from inside a transition. @internal */
+export interface SlotOwner<T> {
+  opened(slot: Slot<T>, connection: T): void;
+  openFailed(slot: Slot<T>, error: unknown): void;
+  /** A create that had been given up yields a connection after all. */
+  openedLate(slot: Slot<T>, connection: T): void;
+  checked(slot: Slot<T>, isHealthy: boolean, error: unknown): void;
+  resetEnded(slot: Slot<T>, end: HookEnd<void>): void;
+  destroyed(slot: Slot<T>, end: HookEnd<void>): void;
+  /** The factory says that a connection is dead. */
+  broken(slot: Slot<T>, error: unknown): void;
+  /** Whether the pool has this very connection already. */
+  has(connection: T): boolean;
+}
+
+/**
+ * Runs a factory's hooks on slots, each within its time limit, and makes one plain outcome of whatever they do: throw,
+ * reject, hang, yield nothing, yield too late.
+ *
+ * @internal
+ */
+export class FactoryRunner<T> {
+  /** Creates and destroys that ran past their limit and have not ended: as many connections the upstream may have more. */
+  overdue = 0;
+  private readonly factory: ConnectionFactory<T>;
+
+  constructor(
+    private readonly options: ResolvedPoolOptions<T>,
+    private readonly host: HookHost,
+    private readonly owner: SlotOwner<T>,
+  ) {
+    this.factory = options.factory;
+  }
+
+  open(slot: Slot<T>, attempt: number): void {
+    const call = new CreateCall<T>(
+      this.host,
+      this.options.createTimeoutMs,
+      attempt,
+      (error) => this.owner.broken(slot, error),
+      (end) => {
+        if (!end.ok && end.timedOut) this.overdue += 1;
+        this.openEnded(slot, end);
+      },
+      (end) => {
+        this.overdue -= 1;
+        if (end.ok && this.refusalOf(end.value) === undefined) this.owner.openedLate(slot, end.value);
+      },
+    );
+    slot.call = call;
+    this.host.effects.add(() => call.run((context) => this.factory.create(context)));
+  }
+
+  /** Stops waiting for a create; what it still yields is late. */
+  giveUpOpening(slot: Slot<T>, reason: unknown): void {
+    this.overdue += 1;
+    slot.call?.giveUp(reason);
+  }
+
+  check(slot: Slot<T>): void {
+    const call = new HookCall<boolean>(this.host, 'isHealthy', this.options.healthCheckTimeoutMs, (end) =>
+      this.owner.checked(slot, end.ok && end.value === true, end.ok ? undefined : end.error),
+    );
+    slot.call = call;
+    this.host.effects.add(() => call.run((context) => this.factory.isHealthy!(slot.connection as T, context)));
+  }
+
+  reset(slot: Slot<T>): void {
+    const call = new HookCall<void>(this.host, 'reset', this.options.resetTimeoutMs, (end) =>
+      this.owner.resetEnded(slot, end),
+    );
+    slot.call = call;
+    this.host.effects.add(() => call.run((context) => this.factory.reset!(slot.connection as T, context)));
+  }
+
+  destroy(slot: Slot<T>): void {
+    const connection = slot.connection as T;
+    slot.call = this.runDestroy(connection, (end) => this.owner.destroyed(slot, end));
+  }
+
+  /** Closes a connection that came too late to be wanted. It never was in the pool, so it counts as overdue until then. */
+  destroyStray(connection: T): void {
+    this.overdue += 1;
+    this.runDestroy(connection, () => (this.overdue -= 1));
+  }
+
+  private runDestroy(connection: T, onEnd: (end: HookEnd<void>) => void): HookCall<void> {
+    const call = new HookCall<void>(
+      this.host,
+      'destroy',
+      this.options.destroyTimeoutMs,
+      (end) => {
+        if (!end.ok && end.timedOut) this.overdue += 1;
+        onEnd(end);
+      },
+      () => (this.overdue -= 1),
+    );
+    this.host.effects.add(() => call.run((context) => this.factory.destroy?.(connection, context)));
+    return call;
+  }
+
+  private openEnded(slot: Slot<T>, end: HookEnd<T>): void {
+    const error = end.ok ? this.refusalOf(end.value) : (end.error ?? new Error('the factory failed without a reason'));
+    if (error !== undefined) this.owner.openFailed(slot, error);
+    else if (end.ok) this.owner.opened(slot, end.value);
+  }
+
+  private refusalOf(connection: T): Error | undefined {
+    if (connection === undefined || connection === null) {
+      return new TypeError(`the factory's create() of pool "${this.host.name}" yielded ${String(connection)}`);
+    }
+    if (!this.owner.has(connection)) return undefined;
+    return new TypeError(
+      `the factory's create() of pool "${this.host.name}" yielded a connection that the pool has already`,
+    );
+  }
+}

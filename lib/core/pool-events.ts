@@ -1,0 +1,91 @@
+import type { Effects } from './effects.js';
+import type { DestroyCause, PoolStateName } from './pool-stats.js';
+
+/**
+ * What a pool tells, with the connection's id where there is one.
+ *
+ * @publicApi
+ */
+export interface PoolEventMap {
+  /** A connection was opened. */
+  create: { readonly id: number; readonly tookMs: number };
+  /** A connection could not be opened; `inRow` failures since one could. */
+  createError: { readonly error: unknown; readonly inRow: number; readonly tookMs: number };
+  acquire: { readonly id: number; readonly waitedMs: number };
+  release: { readonly id: number; readonly usedMs: number };
+  /** A connection is about to be closed. */
+  destroy: { readonly id: number; readonly cause: DestroyCause; readonly reason: unknown };
+  detach: { readonly id: number };
+  /** A health check failed: by `error`, or by an answer that was not `true`. */
+  checkFailed: { readonly id: number; readonly error: unknown };
+  /** The factory said that a connection is dead. */
+  broken: { readonly id: number; readonly error: unknown };
+  /** An acquire reached its deadline. */
+  timeout: { readonly waitedMs: number };
+  abort: { readonly waitedMs: number };
+  refuse: { readonly because: 'full' | 'closed' };
+  state: { readonly from: PoolStateName; readonly to: PoolStateName };
+  /** A hook or a listener failed where nobody else would hear of it. */
+  hookError: {
+    readonly hook: 'reset' | 'destroy' | 'listener';
+    readonly id: number | undefined;
+    readonly error: unknown;
+  };
+  /** A lease was given back a second time. Nothing happened. */
+  misuse: { readonly id: number };
+}
+
+/** @publicApi */
+export type PoolEventName = keyof PoolEventMap;
+
+/** @publicApi */
+export type PoolListener<E extends PoolEventName> = (event: PoolEventMap[E]) => unknown;
+
+/**
+ * The listeners of a pool. One that throws or rejects disturbs neither the pool nor the other listeners.
+ *
+ * @internal
+ */
+export class PoolEvents {
+  private readonly listeners = new Map<PoolEventName, Set<PoolListener<never>>>();
+
+  constructor(private readonly effects: Effects) {}
+
+  on<E extends PoolEventName>(event: E, listener: PoolListener<E>): () => void {
+    const set = this.listeners.get(event) ?? new Set();
+    this.listeners.set(event, set);
+    // A box of its own for each subscription: the same function may listen twice and stop listening once.
+    const own: PoolListener<E> = (payload) => listener(payload);
+    set.add(own);
+    return () => {
+      set.delete(own);
+      if (set.size === 0 && this.listeners.get(event) === set) this.listeners.delete(event);
+    };
+  }
+
+  /** Asked on hot paths before a payload is made, so that events nobody hears cost nothing. */
+  has(event: PoolEventName): boolean {
+    return this.listeners.size > 0 && this.listeners.has(event);
+  }
+
+  /** Notes an event; listeners hear of it when the transition is over. */
+  tell<E extends PoolEventName>(event: E, payload: PoolEventMap[E]): void {
+    if (this.has(event)) this.effects.add(() => this.emit(event, payload));
+  }
+
+  private emit<E extends PoolEventName>(event: E, payload: PoolEventMap[E]): void {
+    for (const listener of this.listeners.get(event) ?? []) {
+      try {
+        const result = (listener as PoolListener<E>)(payload);
+        if (result instanceof Promise) result.catch((error: unknown) => this.listenerFailed(event, error));
+      } catch (error) {
+        this.listenerFailed(event, error);
+      }
+    }
+  }
+
+  private listenerFailed(event: PoolEventName, error: unknown): void {
+    // A listener of `hookError` that fails itself has nobody left to tell.
+    if (event !== 'hookError') this.emit('hookError', { hook: 'listener', id: undefined, error });
+  }
+}

@@ -1,0 +1,94 @@
+/** @publicApi */
+export type PoolStateName = 'open' | 'draining' | 'closed';
+
+/** Why a connection was closed. @publicApi */
+export type DestroyCause = 'idle' | 'lifetime' | 'uses' | 'unhealthy' | 'broken' | 'reset' | 'error' | 'closed';
+
+/**
+ * The last failed create, without its message: messages of drivers hold hosts and users.
+ *
+ * @publicApi
+ */
+export interface CreateFailure {
+  /** The error's class. */
+  readonly name: string;
+  /** The error's `code`, where it has one. */
+  readonly code: string | undefined;
+  /** When, on the pool's clock. */
+  readonly at: number;
+  /** How many milliseconds ago, at the time of the snapshot. */
+  readonly agoMs: number;
+}
+
+/**
+ * What a pool is doing and has done: a frozen snapshot that costs constant time.
+ *
+ * @publicApi
+ */
+export interface PoolStats {
+  /** idle + active + creating + checking + destroying; never above `maxConnections`. */
+  readonly totalConnections: number;
+  readonly idleConnections: number;
+  readonly activeConnections: number;
+  readonly creatingConnections: number;
+  readonly checkingConnections: number;
+  readonly destroyingConnections: number;
+  /** Hooks that ran past their time limit and have not ended: the upstream may have as many connections more. */
+  readonly overdue: number;
+  /** Acquires in the queue. */
+  readonly waiting: number;
+  readonly minConnections: number;
+  readonly maxConnections: number;
+  /** active ÷ max, 0 to 1. */
+  readonly utilization: number;
+  readonly state: PoolStateName;
+  /** Creates that failed since one last succeeded. */
+  readonly createFailuresInRow: number;
+  readonly lastCreateError: CreateFailure | undefined;
+  readonly created: number;
+  readonly createFailed: number;
+  readonly destroyed: Readonly<Record<DestroyCause, number>>;
+  readonly acquired: { readonly direct: number; readonly waited: number };
+  readonly released: number;
+  readonly detached: number;
+  readonly timedOut: number;
+  readonly aborted: number;
+  readonly refused: { readonly full: number; readonly closed: number };
+}
+
+/** What has happened so far, counted by cause. @internal */
+export class PoolCounters {
+  created = 0;
+  createFailed = 0;
+  readonly destroyed: Record<DestroyCause, number> = {
+    idle: 0,
+    lifetime: 0,
+    uses: 0,
+    unhealthy: 0,
+    broken: 0,
+    reset: 0,
+    error: 0,
+    closed: 0,
+  };
+  acquiredDirect = 0;
+  acquiredWaited = 0;
+  released = 0;
+  detached = 0;
+  timedOut = 0;
+  aborted = 0;
+  refusedFull = 0;
+  refusedClosed = 0;
+
+  snapshot(): Pick<PoolStats, CountedKey> {
+    const { acquiredDirect, acquiredWaited, refusedFull, refusedClosed, destroyed, ...counted } = this;
+    return {
+      ...counted,
+      destroyed: Object.freeze({ ...destroyed }),
+      acquired: Object.freeze({ direct: acquiredDirect, waited: acquiredWaited }),
+      refused: Object.freeze({ full: refusedFull, closed: refusedClosed }),
+    };
+  }
+}
+
+type CountedKey =
+  'created' | 'createFailed' | 'destroyed' | 'acquired' | 'released' | 'detached' | 'timedOut' | 'aborted' | 'refused';

@@ -1,0 +1,286 @@
+import type { Clock } from './clock.js';
+import { CreateRecord } from './create-record.js';
+import type { Deadlines } from './deadlines.js';
+import type { Effects } from './effects.js';
+import { FactoryRunner, type SlotOwner } from './factory-runner.js';
+import { IdleStack } from './idle-stack.js';
+import { ConnectionLostError } from './pool-errors.js';
+import type { PoolEvents } from './pool-events.js';
+import type { ResolvedPoolOptions } from './pool-options.js';
+import type { DestroyCause, PoolCounters } from './pool-stats.js';
+import { Slot, SlotState } from './slot.js';
+import { SlotPolicy } from './slot-policy.js';
+
+/** Who decides what becomes of a connection. @internal */
+export interface SlotSetOwner<T> {
+  /** A connection is in nobody's hands: lend it, park it or destroy it. */
+  admit(slot: Slot<T>, now: number): void;
+  /** Whether a connection that comes late still has a place. */
+  wantsLate(): boolean;
+  /** A connection could not be opened. */
+  createFailed(error: unknown): void;
+  /** Something ended: look at what is wanted next. */
+  advance(now: number): void;
+}
+
+/** What the pool and its slots share. @internal */
+export interface PoolParts {
+  readonly clock: Clock;
+  readonly deadlines: Deadlines;
+  readonly effects: Effects;
+  readonly events: PoolEvents;
+  readonly counters: PoolCounters;
+}
+
+/**
+ * The connections of a pool, each in exactly one state: how they are opened, looked after, checked, reset and closed,
+ * and how many there are of each.
+ *
+ * Invariant: `size` never exceeds `maxConnections`, since only {@link SlotSet.open} adds one and asks `canOpen` first. One
+ * that is being opened for a waiter that has left counts, and so does one that is being closed.
+ *
+ * @internal
+ */
+export class SlotSet<T> {
+  readonly idle: IdleStack<T>;
+  readonly policy: SlotPolicy<T>;
+  readonly creates: CreateRecord;
+  private readonly slots = new Set<Slot<T>>();
+  private readonly connections = new Set<T>();
+  private readonly counts = [0, 0, 0, 0, 0, 0];
+  private readonly runner: FactoryRunner<T>;
+  private lastId = 0;
+
+  constructor(
+    private readonly options: ResolvedPoolOptions<T>,
+    private readonly parts: PoolParts,
+    private readonly owner: SlotSetOwner<T>,
+  ) {
+    const { clock, deadlines, effects } = parts;
+    this.idle = new IdleStack(options.order);
+    this.policy = new SlotPolicy(options);
+    this.creates = new CreateRecord(options.createRetry);
+    this.runner = new FactoryRunner(options, { name: options.name, clock, deadlines, effects }, this.hookEnds());
+  }
+
+  // ---- how many
+
+  get size(): number {
+    return this.slots.size;
+  }
+
+  /** All but those being closed. */
+  get living(): number {
+    return this.slots.size - this.count(SlotState.destroying);
+  }
+
+  /** How many more may be opened at this moment. */
+  get canOpen(): number {
+    const { maxCreating, maxConnections } = this.options;
+    return Math.max(0, Math.min(maxCreating - this.count(SlotState.creating), maxConnections - this.slots.size));
+  }
+
+  /** Hooks past their limit, of connections that are no longer counted here. */
+  get overdue(): number {
+    return this.runner.overdue;
+  }
+
+  count(state: SlotState): number {
+    return this.counts[state]!;
+  }
+
+  [Symbol.iterator](): Iterator<Slot<T>> {
+    return this.slots.values();
+  }
+
+  // ---- what the pool does with them
+
+  open(): void {
+    const slot = new Slot<T>((this.lastId += 1), this.lookAfter);
+    this.enrol(slot);
+    this.runner.open(slot, this.creates.failuresInRow + 1);
+  }
+
+  lend(slot: Slot<T>): void {
+    this.move(slot, SlotState.active);
+  }
+
+  park(slot: Slot<T>, now: number): void {
+    this.move(slot, SlotState.idle);
+    // One that was only checked goes back among those that nobody needed.
+    if (slot.idleSince === now) this.idle.push(slot);
+    else this.idle.pushCold(slot);
+  }
+
+  check(slot: Slot<T>): void {
+    this.move(slot, SlotState.checking);
+    this.runner.check(slot);
+  }
+
+  reset(slot: Slot<T>): void {
+    this.move(slot, SlotState.checking);
+    this.runner.reset(slot);
+  }
+
+  /** The one door out for a connection that the pool closes. */
+  destroy(slot: Slot<T>, cause: DestroyCause, reason?: unknown): void {
+    const { clock, counters, deadlines, events } = this.parts;
+    this.move(slot, SlotState.destroying);
+    deadlines.remove(slot);
+    counters.destroyed[cause] += 1;
+    if (slot.usageCount === 0 && (cause === 'broken' || cause === 'unhealthy')) {
+      // It died before anybody used it: replace it after a pause, as after a failed create.
+      this.creates.holdOff(clock.now());
+      this.retryLater();
+    }
+    events.tell('destroy', { id: slot.id, cause, reason });
+    this.runner.destroy(slot);
+  }
+
+  destroyIdle(cause: DestroyCause): void {
+    for (let slot = this.idle.peek(); slot !== undefined; slot = this.idle.peek()) {
+      this.idle.remove(slot);
+      this.destroy(slot, cause);
+    }
+  }
+
+  /** Tells creates under way to stop. They still count until they have. */
+  cancelOpening(reason: unknown): void {
+    for (const slot of this.slots) if (slot.state === SlotState.creating) slot.call?.cancel(reason);
+  }
+
+  giveUpOpening(slot: Slot<T>, reason: unknown): void {
+    this.runner.giveUpOpening(slot, reason);
+    this.forget(slot);
+  }
+
+  /** Out of the pool for good. */
+  forget(slot: Slot<T>): void {
+    this.move(slot, SlotState.gone);
+    this.parts.deadlines.remove(slot);
+    this.slots.delete(slot);
+    if (slot.connection !== undefined) this.connections.delete(slot.connection);
+    slot.connection = undefined;
+    slot.call = undefined;
+  }
+
+  // ---- what happens to them
+
+  /** What a slot's deadline asks for: the next time that age, idleness or a background check may be due. */
+  private readonly lookAfter = (slot: Slot<T>, now: number): void => {
+    if (slot.state === SlotState.idle) {
+      const due = this.policy.upkeep(slot, now, this.living > this.options.minConnections);
+      if (due !== undefined) this.idle.remove(slot);
+      if (due === 'check') this.check(slot);
+      else if (due !== undefined) return this.destroy(slot, due);
+    }
+    this.parts.deadlines.add(slot, this.policy.nextLookAt(slot, now));
+  };
+
+  private hookEnds(): SlotOwner<T> {
+    const { clock, effects, events } = this.parts;
+    return {
+      has: (connection) => this.connections.has(connection),
+      opened: (slot, connection) => this.opened(slot, connection),
+      openedLate: (slot, connection) => {
+        if (this.slots.size < this.options.maxConnections && this.owner.wantsLate()) {
+          this.enrol(slot);
+          return this.opened(slot, connection);
+        }
+        this.runner.destroyStray(connection);
+        effects.run();
+      },
+      openFailed: (slot, error) => {
+        this.forget(slot);
+        this.failed(error, slot);
+        this.owner.advance(clock.now());
+      },
+      checked: (slot, isHealthy, error) => {
+        if (slot.state !== SlotState.checking) return;
+        slot.provenAt = clock.now();
+        if (!isHealthy) events.tell('checkFailed', { id: slot.id, error });
+        this.hookEnded(slot, isHealthy ? undefined : 'unhealthy', error);
+      },
+      resetEnded: (slot, end) => {
+        if (slot.state !== SlotState.checking) return;
+        slot.idleSince = clock.now();
+        if (!end.ok) events.tell('hookError', { hook: 'reset', id: slot.id, error: end.error });
+        this.hookEnded(slot, end.ok ? undefined : 'reset', end.ok ? undefined : end.error);
+      },
+      destroyed: (slot, end) => {
+        if (!end.ok) events.tell('hookError', { hook: 'destroy', id: slot.id, error: end.error });
+        this.forget(slot);
+        this.owner.advance(clock.now());
+      },
+      broken: (slot, error) => this.broken(slot, error),
+    };
+  }
+
+  private hookEnded(slot: Slot<T>, failedBy: DestroyCause | undefined, error: unknown): void {
+    const now = this.parts.clock.now();
+    if (failedBy === undefined) this.owner.admit(slot, now);
+    else this.destroy(slot, failedBy, error);
+    this.owner.advance(now);
+  }
+
+  private enrol(slot: Slot<T>): void {
+    slot.state = SlotState.creating;
+    slot.createdAt = this.parts.clock.now();
+    this.counts[SlotState.creating]! += 1;
+    this.slots.add(slot);
+  }
+
+  private opened(slot: Slot<T>, connection: T): void {
+    const { clock, counters, deadlines, events } = this.parts;
+    const now = clock.now();
+    events.tell('create', { id: slot.id, tookMs: now - slot.createdAt });
+    counters.created += 1;
+    // Dead on arrival is a failed create, or an upstream that accepts and hangs up would be dialled without a pause.
+    if (slot.doom === 'broken') this.failed(slot.brokenBy, slot);
+    else this.creates.succeeded();
+    slot.connection = connection;
+    this.connections.add(connection);
+    this.policy.begin(slot, now);
+    this.owner.admit(slot, now);
+    if (slot.state !== SlotState.destroying) deadlines.add(slot, this.policy.nextLookAt(slot, now));
+    this.owner.advance(now);
+  }
+
+  private failed(error: unknown, slot: Slot<T>): void {
+    const { clock, counters, events } = this.parts;
+    const now = clock.now();
+    counters.createFailed += 1;
+    this.creates.failed(error, now);
+    this.retryLater();
+    events.tell('createError', { error, inRow: this.creates.failuresInRow, tookMs: now - slot.createdAt });
+    this.owner.createFailed(error);
+  }
+
+  private retryLater(): void {
+    this.parts.deadlines.remove(this.creates);
+    this.parts.deadlines.add(this.creates, this.creates.retryAt);
+  }
+
+  private broken(slot: Slot<T>, error: unknown): void {
+    if (slot.doom !== undefined || slot.state === SlotState.destroying) return;
+    slot.brokenBy = error;
+    slot.doom = 'broken';
+    if (slot.state === SlotState.gone) return;
+    this.parts.events.tell('broken', { id: slot.id, error });
+    const { lease } = slot;
+    if (lease !== undefined) {
+      const reason = new ConnectionLostError(this.options.name, slot.id, error);
+      this.parts.effects.add(() => lease.lost(reason));
+    } else if (slot.state === SlotState.idle) {
+      this.idle.remove(slot);
+      this.destroy(slot, 'broken', error);
+    }
+    this.owner.advance(this.parts.clock.now());
+  }
+
+  private move(slot: Slot<T>, to: SlotState): void {
+    this.counts[slot.state]! -= 1;
+    this.counts[to]! += 1;
+    slot.state = to;
+  }
+}

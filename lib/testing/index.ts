@@ -1,0 +1,2 @@
+export { type GatedCall, type GatedConnection, GatedFactory, type GatedHook } from './gated-factory.js';
+export { ManualClock } from './manual-clock.js';
