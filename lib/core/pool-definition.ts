@@ -1,6 +1,6 @@
 import type { ConnectionFactory } from './connection-factory.js';
 import { ConnectionPool } from './connection-pool.js';
-import { checkFactory, checkLimits, type PoolLimits, type PoolOptions } from './pool-options.js';
+import { checkFactory, splitLimits, type PoolLimits, type PoolOptions } from './pool-options.js';
 import { PoolOptionsError } from './pool-errors.js';
 
 /**
@@ -40,8 +40,9 @@ export interface CustomPoolOptions<T> extends PoolLimits {
  * @publicApi
  */
 export function customPool<T>(options: CustomPoolOptions<T>): PoolDefinition<T> {
-  const { factory, description = 'custom', ...limits } = options;
-  const problems = [...checkFactory(factory), ...checkLimits(limits)];
+  const { limits, rest, problems } = splitLimits(options);
+  const { factory, description = 'custom', ...unknown } = rest;
+  problems.push(...checkFactory(factory), ...Object.keys(unknown).map((key) => `${key}: no such option`));
   if (typeof description !== 'string') problems.push('description: expected a text');
   if (problems.length > 0) throw new PoolOptionsError('customPool', problems);
   return {

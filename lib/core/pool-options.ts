@@ -197,6 +197,16 @@ export function checkLimits(limits: PoolLimits): string[] {
   return problems;
 }
 
+/** A kind's options are its own settings and the pool's limits in one object: this takes them apart. @internal */
+export function splitLimits<O extends PoolLimits>(
+  options: O,
+): { limits: PoolLimits; rest: Omit<O, keyof PoolLimits>; problems: string[] } {
+  const entries = Object.entries(options ?? {}).filter(([, value]) => value !== undefined);
+  const limits: PoolLimits = Object.fromEntries(entries.filter(([key]) => Object.hasOwn(LIMITS, key)));
+  const rest = Object.fromEntries(entries.filter(([key]) => !Object.hasOwn(LIMITS, key))) as Omit<O, keyof PoolLimits>;
+  return { limits, rest, problems: checkLimits(limits) };
+}
+
 /** Every problem of a factory, in words. @internal */
 export function checkFactory(factory: unknown): string[] {
   if (typeof factory !== 'object' || factory === null) {

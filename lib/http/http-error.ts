@@ -1,0 +1,72 @@
+/**
+ * What went wrong with a request: no answer for want of a connection, no answer in time, stopped by the caller, an answer
+ * with an error status, or an answer that cannot be read.
+ *
+ * @publicApi
+ */
+export type HttpErrorKind = 'connection' | 'timeout' | 'aborted' | 'status' | 'response';
+
+interface HttpErrorFacts {
+  readonly kind: HttpErrorKind;
+  readonly code: string;
+  readonly method: string;
+  readonly url: string;
+  readonly status?: number | undefined;
+  readonly requestId?: string | undefined;
+  readonly cause?: unknown;
+}
+
+/** Statuses that say "not now" rather than "not so". */
+const RETRYABLE_STATUS = new Set([408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529]);
+
+/**
+ * The one error of an {@link HttpConnection}. It says what was asked, of whom, and how it failed, and holds no header, no
+ * query, no body and no reference to the request, so that it can be logged as it is.
+ *
+ * @publicApi
+ */
+export class HttpError extends Error {
+  readonly kind: HttpErrorKind;
+  /** The system's or the HTTP client's code: `ECONNREFUSED`, `HTTP_TIMEOUT`, `HTTP_STATUS`, … */
+  readonly code: string;
+  readonly method: string;
+  /** Origin and path; never a query. */
+  readonly url: string;
+  /** The status of the answer, where there was one. */
+  readonly status: number | undefined;
+  /** The server's own name for the request (`x-request-id` and its kin), to quote in a ticket. */
+  readonly requestId: string | undefined;
+  /** Whether the same request may succeed a little later. */
+  readonly retryable: boolean;
+
+  /** @internal */
+  constructor(facts: HttpErrorFacts) {
+    const what = facts.status === undefined ? facts.code : `status ${facts.status}`;
+    super(
+      `${facts.method} ${facts.url} failed: ${what}`,
+      facts.cause === undefined ? undefined : { cause: facts.cause },
+    );
+    this.name = 'HttpError';
+    this.kind = facts.kind;
+    this.code = facts.code;
+    this.method = facts.method;
+    this.url = facts.url;
+    this.status = facts.status;
+    this.requestId = facts.requestId;
+    this.retryable =
+      facts.kind === 'status'
+        ? RETRYABLE_STATUS.has(facts.status ?? 0)
+        : facts.kind !== 'aborted' && facts.kind !== 'response';
+  }
+}
+
+const REQUEST_ID_HEADERS = ['x-request-id', 'apim-request-id', 'request-id', 'x-correlation-id'] as const;
+
+/** The request id that a server gave, under whichever of the usual names. @internal */
+export function requestIdOf(headers: unknown): string | undefined {
+  for (const name of REQUEST_ID_HEADERS) {
+    const value = (headers as Record<string, unknown> | undefined)?.[name];
+    if (typeof value === 'string') return value;
+  }
+  return undefined;
+}
