@@ -24,6 +24,7 @@ export class HttpConnection {
   /** Sends over this connection. Requests made at the same time go one after the other. */
   readonly client: AxiosInstance;
   private readonly socket: Socket;
+  readonly #secrets: readonly string[];
   private inFlight = 0;
 
   /** @internal */
@@ -33,6 +34,8 @@ export class HttpConnection {
     private readonly onSpent: (error: Error) => void,
   ) {
     this.socket = socket;
+    // A key stands alone in a header, or behind a word such as `Bearer`.
+    this.#secrets = Object.values(settings.headers).flatMap((value) => [value, ...value.split(' ')]);
     this.baseURL = textOf(settings.base);
     const agent = agentFor(socket, settings.base.protocol === 'https:');
     this.client = axios.create({
@@ -63,6 +66,12 @@ export class HttpConnection {
     const { status } = await this.client.request<unknown>({ method, url: path, signal, validateStatus: () => true });
     // 501: the server does not do the method that it was asked by, and says so over a connection that works.
     return status < 500 || status === 501;
+  }
+
+  /** Takes what this connection's headers hold out of a text that the server wrote: some quote the key. @internal */
+  redact(text: string): string {
+    const masked = text.replaceAll(KEY_LIKE, '***');
+    return this.#secrets.filter(isSecret).reduce((clean, secret) => clean.replaceAll(secret, '***'), masked);
   }
 
   /** Closes the socket and resolves when it is closed, at the server's side too where the server is polite. @internal */
@@ -140,6 +149,14 @@ export class HttpConnection {
     const [path = ''] = url.split(/[?#]/, 1);
     return path === '' ? this.baseURL : `${this.baseURL}/${path.replace(/^\/+/, '')}`;
   }
+}
+
+/** Keys as the large providers write them; they quote them in part, which no comparison with the whole would find. */
+const KEY_LIKE = /\b(?:sk|pk)-[\w*.-]{4,}/g;
+
+/** Short header values are words like `Bearer` or `json`, and would only riddle a message with holes. */
+function isSecret(value: string): boolean {
+  return value.length >= 8;
 }
 
 const CODES: Partial<Record<HttpErrorKind, string>> = {
