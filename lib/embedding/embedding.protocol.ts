@@ -22,7 +22,7 @@ export function requestBody(texts: readonly string[], { model, dimensions }: Req
 export function readVectors(body: Buffer, count: number, expected: number | undefined): Float32Array[] {
   const items = itemsOf(parse(body));
   if (items.length !== count) throw new EmbeddingResponseError(`${items.length} vectors came back for ${count} texts`);
-  const vectors = new Array<Float32Array>(count);
+  const vectors: Float32Array[] = Array.from({ length: count });
   const places = placesOf(items, count);
   for (const [position, item] of items.entries()) {
     const place = places[position]!;

@@ -63,7 +63,7 @@ export class EmbeddingService {
   async embedMany(texts: readonly string[], options: EmbedManyOptions = {}): Promise<Float32Array[]> {
     texts.forEach(refuseBlank);
     const batches = this.batchesOf(texts);
-    const vectors = new Array<Float32Array>(texts.length);
+    const vectors: Float32Array[] = Array.from({ length: texts.length });
     let done = 0;
     await inParallel(batches, this.pool.stats().maxConnections, options.signal, async (batch, signal) => {
       const part = await this.post(batch.texts, signal);

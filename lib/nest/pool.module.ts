@@ -86,8 +86,8 @@ function poolProviders(name: string, { shutdown = 'two-phase' }: PoolModuleExtra
       provide: getPoolToken(name),
       inject: [POOL_DEFINITIONS],
       useFactory: (definitions: Definitions): ConnectionPool<unknown> => {
-        const { factory, limits, createPool } = definitions[name]!;
-        return createPool({ ...limits, name, factory });
+        const definition = definitions[name]!;
+        return definition.createPool({ ...definition.limits, name, factory: definition.factory });
       },
     },
     {

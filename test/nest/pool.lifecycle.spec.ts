@@ -1,0 +1,137 @@
+import { Controller, Get, Inject, Injectable, Module, type OnModuleDestroy } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { ConnectionPool, getPoolToken, InjectPool, PoolModule, PoolRegistry } from 'nestjs-pools';
+import { boot, closeAll, gatedPool, type GatedPool, logged } from '../support/nest-app.js';
+
+afterEach(closeAll);
+
+describe('the shutdown of an application', () => {
+  it('drains before modules are destroyed and closes after the server has stopped', async () => {
+    const definition = gatedPool({ minConnections: 1 });
+    const app = await boot({ imports: [PoolModule.forRoot({ pools: { documents: definition } })] });
+    const pool = app.get<GatedPool>(getPoolToken('documents'));
+    const states: string[] = [];
+    pool.on('state', ({ to }) => states.push(to));
+    await pool.ready();
+    await app.close();
+    expect(states).toEqual(['draining', 'closed']);
+    expect(definition.gate.open).toEqual([]);
+    expect(logged).toContainEqual(expect.stringMatching(/^log Pool\(documents\): closed in \d+ ms$/));
+  });
+
+  it('lets a consumer lease in its own onModuleDestroy', async () => {
+    const flushed: number[] = [];
+    @Injectable()
+    class Buffered implements OnModuleDestroy {
+      constructor(@InjectPool('documents') private readonly pool: GatedPool) {}
+      onModuleDestroy(): Promise<void> {
+        return this.pool.use(({ id }) => void flushed.push(id));
+      }
+    }
+    const app = await boot({
+      imports: [PoolModule.forRoot({ pools: { documents: gatedPool() } })],
+      providers: [Buffered],
+    });
+    await app.close();
+    expect(flushed).toHaveLength(1);
+  });
+
+  it('serves the request in flight, which leases only after the signal to stop', async () => {
+    let arrived!: () => void;
+    const hasArrived = new Promise<void>((resolve) => (arrived = resolve));
+    let goOn!: () => void;
+    const mayGoOn = new Promise<void>((resolve) => (goOn = resolve));
+    @Controller()
+    class Slow {
+      constructor(@Inject(getPoolToken('documents')) private readonly pool: GatedPool) {}
+      @Get()
+      async answer(): Promise<string> {
+        arrived();
+        await mayGoOn;
+        return this.pool.use(({ id }) => `served by ${id > 0 ? 'a connection' : 'nothing'}`);
+      }
+    }
+    @Module({ imports: [PoolModule.forRoot({ pools: { documents: gatedPool() } })], controllers: [Slow] })
+    class AppModule {}
+    const app = await NestFactory.create(AppModule, { logger: false });
+    await app.listen(0, '127.0.0.1');
+    const asking = fetch(await app.getUrl(), { headers: { connection: 'close' } });
+    await hasArrived;
+    const closing = app.close();
+    const pool = app.get<GatedPool>(getPoolToken('documents'));
+    await new Promise<void>((resolve) => void (pool.state === 'open' ? pool.on('state', () => resolve()) : resolve()));
+    expect(pool.state).toBe('draining');
+    goOn();
+    expect(await (await asking).text()).toBe('served by a connection');
+    await closing;
+    expect(pool.state).toBe('closed');
+  });
+
+  it('does it all in onModuleDestroy when told to', async () => {
+    const app = await boot({
+      imports: [PoolModule.forRoot({ pools: { documents: gatedPool() }, shutdown: 'close-on-destroy' })],
+    });
+    const pool = app.get<GatedPool>(getPoolToken('documents'));
+    const states: string[] = [];
+    pool.on('state', ({ to }) => states.push(to));
+    await app.close();
+    expect(states).toEqual(['closed']);
+  });
+
+  it('says who still held what when the deadline took it away', async () => {
+    const app = await boot({
+      imports: [PoolModule.forRoot({ pools: { documents: gatedPool({ closeTimeoutMs: 0 }) } })],
+    });
+    const lease = await app.get<GatedPool>(getPoolToken('documents')).acquire();
+    await app.close();
+    expect(lease.signal.aborted).toBe(true);
+    expect(logged).toContainEqual(expect.stringContaining('taken from borrowers that had not given back: #'));
+  });
+
+  it('never throws, not even for a pool whose close does, and closes the others', async () => {
+    const documents = gatedPool();
+    const app = await boot({ imports: [PoolModule.forRoot({ pools: { documents, other: gatedPool() } })] });
+    const [first, second] = app.get(PoolRegistry).list();
+    first!.pool.close = () => Promise.reject(new Error('cannot close'));
+    await app.close();
+    expect(second!.pool.state).toBe('closed');
+    expect(logged).toContainEqual('error Pool(documents): close failed: Error');
+    await ConnectionPool.prototype.close.call(first!.pool);
+  });
+
+  it('is harmless when its hooks run twice, as Nest 11 may do', async () => {
+    const app = await boot({ imports: [PoolModule.forRoot({ pools: { documents: gatedPool() } })] });
+    await app.close();
+    await app.close();
+    expect(app.get<GatedPool>(getPoolToken('documents')).state).toBe('closed');
+  });
+});
+
+describe('the log of a pool', () => {
+  it('tells once that the upstream went, and once that it came back', async () => {
+    const definition = gatedPool({ minConnections: 0 });
+    definition.gate.hold('create');
+    const app = await boot({ imports: [PoolModule.forRoot({ pools: { documents: definition } })] });
+    const pool = app.get<GatedPool>(getPoolToken('documents'));
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      const acquiring = pool.acquire().catch(() => undefined);
+      definition.gate.next('create').fail(Object.assign(new Error('secret host'), { code: 'ECONNREFUSED' }));
+      await acquiring;
+    }
+    definition.gate.letPass('create');
+    (await pool.acquire()).release();
+    expect(logged.filter((line) => line.includes('Pool(documents)'))).toEqual([
+      'warn Pool(documents): cannot open a connection to a test upstream: ECONNREFUSED',
+      'log Pool(documents): connected to a test upstream again, after 3 failed attempts',
+    ]);
+  });
+
+  it('tells once of leases that are given back twice', async () => {
+    const app = await boot({ imports: [PoolModule.forRoot({ pools: { documents: gatedPool() } })] });
+    const lease = await app.get<GatedPool>(getPoolToken('documents')).acquire();
+    lease.release();
+    lease.release();
+    lease.release();
+    expect(logged.filter((line) => line.includes('given back twice'))).toHaveLength(1);
+  });
+});
