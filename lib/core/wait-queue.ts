@@ -1,3 +1,4 @@
+import { listenToAbort } from './abort-listening.js';
 import { Deadline } from './deadlines.js';
 
 /** Whom a waiter tells when it leaves on its own. @internal */
@@ -23,7 +24,7 @@ export class Waiter<R> extends Deadline {
     readonly signal: AbortSignal | undefined,
   ) {
     super();
-    signal?.addEventListener('abort', this);
+    if (signal !== undefined) listenToAbort(signal, this);
   }
 
   expire(now: number): void {

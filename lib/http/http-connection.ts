@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { inspect } from 'node:util';
 import axios, { AxiosError, type AxiosAdapter, type AxiosInstance, type AxiosResponse, isCancel } from 'axios';
+import { listenToAbort } from '../core/abort-listening.js';
 import { HttpError, type HttpErrorKind, requestIdOf } from './http-error.js';
 import { type HttpSettings, textOf } from './http-settings.js';
 import { agentFor } from './socket-agent.js';
@@ -191,7 +192,7 @@ class RequestGuard {
     this.caller = config.signal as AbortSignal | undefined;
     if (timeoutMs > 0 && timeoutMs < 2 ** 31) this.timer = setTimeout(() => this.end('timeout'), timeoutMs);
     if (this.caller?.aborted) this.end('aborted');
-    else this.caller?.addEventListener('abort', this);
+    else if (this.caller !== undefined) listenToAbort(this.caller, this);
   }
 
   get signal(): AbortSignal {

@@ -233,7 +233,7 @@ describe('the client of a connection', () => {
       JSON.stringify(error),
       inspect(error, { depth: Infinity, showHidden: true }),
     ];
-    for (const view of [...views, inspect({ ...error }, { depth: Infinity })]) {
+    for (const view of [...views, inspect(Object.assign({}, error), { depth: Infinity })]) {
       expect(view).not.toContain(SECRET);
       expect(view).not.toContain(BODY);
     }

@@ -177,7 +177,7 @@ describe('what a developer is told at boot', () => {
   });
 
   it('names wrong names', () => {
-    const useFactory = (): Record<string, AnyPoolDefinition> => ({});
+    const useFactory = (): never => ({}) as never;
     expect(() => PoolModule.forRootAsync({ pools: ['a', 'a'], useFactory })).toThrow(
       'the same name stands there twice',
     );

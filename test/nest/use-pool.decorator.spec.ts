@@ -77,7 +77,7 @@ describe('@UsePool', () => {
       @SetMetadata('below', 2)
       async marked(_one: string, _two: string): Promise<void> {}
     }
-    const { marked } = Marked.prototype;
+    const marked = Reflect.get(Marked.prototype, 'marked') as () => Promise<void>;
     expect([marked.name, marked.length]).toEqual(['marked', 2]);
     expect([Reflect.getMetadata('above', marked), Reflect.getMetadata('below', marked)]).toEqual([1, 2]);
   });

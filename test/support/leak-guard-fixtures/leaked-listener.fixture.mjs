@@ -1,0 +1,3 @@
+it('leaves a listener on process', () => {
+  process.on('SIGUSR2', () => {});
+});

@@ -1,0 +1,3 @@
+it('leaves a timer running', () => {
+  setTimeout(() => {}, 60_000);
+});

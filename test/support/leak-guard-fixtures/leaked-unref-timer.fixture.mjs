@@ -1,0 +1,3 @@
+it("leaves an interval running that is unref'd", () => {
+  setInterval(() => {}, 60_000).unref();
+});
