@@ -53,16 +53,14 @@ export interface HttpSettings {
 
 const MIB = 1024 * 1024;
 
-/** @internal */
+/** Fills in HTTP's defaults; what is wrong goes on the list of problems, by name and without its value. @internal */
 export function resolveHttpSettings(
   options: Omit<HttpPoolOptions, keyof PoolLimits>,
   problems: string[],
 ): HttpSettings {
-  const { baseURL, headers = {}, tls = {}, healthCheck = {}, requestTimeoutMs = 60_000 } = options;
-  const { maxResponseBytes = 64 * MIB, maxRequestBytes = 16 * MIB, ...unknown } = options as Record<string, unknown>;
-  for (const key of Object.keys(unknown)) {
-    if (!KNOWN.has(key)) problems.push(`${key}: no such option`);
-  }
+  const { baseURL, headers = {}, tls = {}, healthCheck = {}, ...others } = options;
+  const { requestTimeoutMs = 60_000, maxResponseBytes = 64 * MIB, maxRequestBytes = 16 * MIB, ...unknown } = others;
+  problems.push(...Object.keys(unknown).map((key) => `${key}: no such option of httpPool`));
   for (const [key, value] of Object.entries({ requestTimeoutMs, maxResponseBytes, maxRequestBytes })) {
     if (typeof value !== 'number' || !(value > 0)) problems.push(`${key}: expected a number above 0`);
   }
@@ -75,14 +73,21 @@ export function resolveHttpSettings(
     base: resolveBaseURL(baseURL, problems),
     headers,
     requestTimeoutMs,
-    maxResponseBytes: maxResponseBytes as number,
-    maxRequestBytes: maxRequestBytes as number,
+    maxResponseBytes,
+    maxRequestBytes,
     tls,
-    healthCheck: healthCheck && { method: healthCheck.method ?? 'HEAD', path: healthCheck.path ?? '' },
+    healthCheck: resolveHealthCheck(healthCheck, problems),
   };
 }
 
-const KNOWN = new Set(['baseURL', 'headers', 'tls', 'healthCheck', 'requestTimeoutMs']);
+function resolveHealthCheck(check: HttpHealthCheck | false, problems: string[]): HttpSettings['healthCheck'] {
+  if (check === false) return false;
+  const { method = 'HEAD', path = '', ...unknown } = check;
+  problems.push(...Object.keys(unknown).map((key) => `healthCheck.${key}: no such option`));
+  if (typeof method !== 'string') problems.push('healthCheck.method: expected a text, such as GET');
+  if (typeof path !== 'string') problems.push('healthCheck.path: expected a text, such as /health');
+  return { method, path };
+}
 
 function resolveBaseURL(baseURL: unknown, problems: string[]): URL {
   const url = typeof baseURL === 'string' && URL.canParse(baseURL) ? new URL(baseURL) : undefined;

@@ -260,6 +260,8 @@ describe('the options of httpPool', () => {
     ['an unknown key', { timeout: 5 }, 'timeout: no such option'],
     ['a header that is no text', { headers: { key: 5 } }, 'headers.key: expected a text'],
     ['a header with a line break', { headers: { key: `${SECRET}\n` } }, 'headers.key: must not hold line breaks'],
+    ['a misspelt check', { healthCheck: { url: '/' } }, 'healthCheck.url: no such option'],
+    ['a size that is none', { maxResponseBytes: '1' }, 'maxResponseBytes: expected a number above 0'],
     ['a wrong limit', { maxConnections: 0 }, 'maxConnections: expected a whole number from 1'],
   ];
   it.each(wrong)('refuses %s by its name, without its value', (_what, options, message) => {
