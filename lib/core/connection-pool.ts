@@ -34,7 +34,7 @@ import { type PoolEventName, PoolEvents, type PoolListener } from './pool-events
 import * as door from './pool-options.js';
 import { type DestroyCause, PoolCounters, type PoolStateName, type PoolStats } from './pool-stats.js';
 import { Readiness } from './readiness.js';
-import { infoOf, type Slot, SlotState } from './slot.js';
+import type { Slot } from './slot.js';
 import { SlotSet, type SlotSetOwner } from './slot-set.js';
 import { Waiter, type WaiterOwner, WaitQueue } from './wait-queue.js';
 
@@ -55,7 +55,7 @@ export class ConnectionPool<T> implements AsyncDisposable {
   private phase: Phase = { is: 'open' };
   /** Whether the minimum is wanted: from the first acquire or `start()` on. */
   private isStarted = false;
-  private readonly waiters = new WaitQueue<Lease<T>>();
+  private readonly waiters: WaitQueue<Lease<T>>;
   private readonly readiness: Readiness;
   private readonly slots: SlotSet<T>;
   private readonly desk: LeaseDesk<T>;
@@ -76,6 +76,7 @@ export class ConnectionPool<T> implements AsyncDisposable {
     const effects = (this.effects = new Effects(outside));
     const events = (this.events = new PoolEvents(effects));
     const deadlines = (this.deadlines = new Deadlines(clock, outside, () => this.wake()));
+    this.waiters = new WaitQueue(deadlines);
     const { counters } = this;
     this.slots = new SlotSet(this.options, { clock, deadlines, effects, events, counters }, this.ownSlots());
     this.readiness = new Readiness(clock, deadlines, {
@@ -147,26 +148,8 @@ export class ConnectionPool<T> implements AsyncDisposable {
 
   /** A frozen snapshot, at constant cost. */
   stats(): PoolStats {
-    const { slots } = this;
-    const { minConnections, maxConnections } = this.options;
-    const activeConnections = slots.count(SlotState.active);
-    return Object.freeze({
-      totalConnections: slots.size,
-      idleConnections: slots.count(SlotState.idle),
-      activeConnections,
-      creatingConnections: slots.count(SlotState.creating),
-      checkingConnections: slots.count(SlotState.checking),
-      destroyingConnections: slots.count(SlotState.destroying),
-      overdue: slots.overdue,
-      waiting: this.waiters.size,
-      minConnections,
-      maxConnections,
-      utilization: activeConnections / maxConnections,
-      state: this.phase.is,
-      createFailuresInRow: this.slots.creates.failuresInRow,
-      lastCreateError: this.slots.creates.lastFailure(this.clock.now()),
-      ...this.counters.snapshot(),
-    });
+    const waiting = this.waiters.size;
+    return Object.freeze({ ...this.slots.snapshot(), waiting, state: this.phase.is, ...this.counters.snapshot() });
   }
 
   /** Stops keeping connections: idle ones are closed, returned ones too unless somebody waits. Acquires are still served. */
@@ -239,7 +222,6 @@ export class ConnectionPool<T> implements AsyncDisposable {
 
   /** Hands a connection over, never frees it first: nobody can come between. */
   private serve(waiter: Waiter<Lease<T>>, slot: Slot<T>, now: number): void {
-    this.dismiss(waiter);
     this.counters.acquiredWaited += 1;
     waiter.resolve(this.lend(slot, now, now - waiter.since));
     if (this.waiters.size === 0) this.deadlines.keepAlive(this.isAwaited);
@@ -250,9 +232,7 @@ export class ConnectionPool<T> implements AsyncDisposable {
     const refusal = this.refuseToQueue(acquireTimeoutMs);
     if (refusal !== undefined) return this.startAnd(Promise.reject(refusal));
     const queued = new Promise<Lease<T>>((resolve, reject) => {
-      const waiter = new Waiter(this.acquirers, resolve, reject, now, signal);
-      this.waiters.push(waiter);
-      this.deadlines.append(waiter, now + acquireTimeoutMs);
+      this.waiters.push(new Waiter(this.acquirers, resolve, reject, now, signal), now + acquireTimeoutMs);
     });
     return this.startAnd(queued, now);
   }
@@ -282,7 +262,7 @@ export class ConnectionPool<T> implements AsyncDisposable {
       this.events.tell('timeout', { waitedMs: 0 });
       return this.timeoutError(0);
     }
-    const underWay = this.creating + this.slots.canOpen + this.checking + this.slots.idle.size;
+    const underWay = this.slots.creating + this.slots.canOpen + this.slots.checking + this.slots.idle.size;
     if (this.waiters.size < this.options.maxWaiting + underWay) return undefined;
     this.counters.refusedFull += 1;
     this.events.tell('refuse', { because: 'full' });
@@ -293,7 +273,6 @@ export class ConnectionPool<T> implements AsyncDisposable {
     timedOut: (waiter, now) => {
       const error = this.timeoutError(now - waiter.since);
       this.waiters.remove(waiter);
-      this.dismiss(waiter);
       this.counters.timedOut += 1;
       if (this.events.has('timeout')) this.events.tell('timeout', { waitedMs: now - waiter.since });
       waiter.reject(error);
@@ -301,7 +280,6 @@ export class ConnectionPool<T> implements AsyncDisposable {
     aborted: (waiter) => {
       const now = this.clock.now();
       this.waiters.remove(waiter);
-      this.dismiss(waiter);
       this.counters.aborted += 1;
       this.events.tell('abort', { waitedMs: now - waiter.since });
       waiter.reject(new errors.AcquireAbortedError(this.name, this.stats(), waiter.signal?.reason));
@@ -311,11 +289,6 @@ export class ConnectionPool<T> implements AsyncDisposable {
 
   private timeoutError(waitedMs: number): Error {
     return new errors.AcquireTimeoutError(this.name, waitedMs, this.stats(), this.slots.creates.currentError);
-  }
-
-  private dismiss(waiter: Waiter<Lease<T>>): void {
-    this.deadlines.remove(waiter);
-    waiter.stopListening();
   }
 
   // ---- taking back
@@ -392,7 +365,7 @@ export class ConnectionPool<T> implements AsyncDisposable {
       const cause = this.slots.policy.unfit(slot, now);
       const isStale = cause === undefined && this.slots.policy.needsCheck(slot, now);
       // Those that are being checked will serve as many; the waiters keep their places meanwhile.
-      if (isStale && this.checking >= this.waiters.size) break;
+      if (isStale && this.slots.checking >= this.waiters.size) break;
       this.slots.idle.remove(slot);
       if (cause !== undefined) this.slots.destroy(slot, cause);
       else if (isStale) this.slots.check(slot);
@@ -404,7 +377,7 @@ export class ConnectionPool<T> implements AsyncDisposable {
   /** Whether a connection should be opened: for a waiter that nothing under way will serve, or for the minimum. */
   private isOneMoreWanted(now: number): boolean {
     if (this.phase.is === 'closed') return false;
-    if (this.waiters.size > this.creating + this.checking) return true;
+    if (this.waiters.size > this.slots.creating + this.slots.checking) return true;
     return this.isBelowMinimum && now >= this.slots.creates.retryAt;
   }
 
@@ -417,8 +390,8 @@ export class ConnectionPool<T> implements AsyncDisposable {
 
   private tellThoseWhoWait(now: number): void {
     if (this.readiness.isAwaited) {
-      const isOpen = this.slots.living - this.creating >= this.options.minConnections;
-      this.readiness.tell(isOpen, this.creating === 0 || this.phase.is !== 'open');
+      const isOpen = this.slots.living - this.slots.creating >= this.options.minConnections;
+      this.readiness.tell(isOpen, this.slots.creating === 0 || this.phase.is !== 'open');
     }
     if (this.phase.is === 'closed' && this.slots.size === 0 && this.phase.close.isPending) {
       this.deadlines.close();
@@ -438,10 +411,7 @@ export class ConnectionPool<T> implements AsyncDisposable {
     const close = new PoolClose(now, () => this.forceClose(close));
     this.enter({ is: 'closed', close });
     const error = new errors.PoolClosedError(this.name, this.stats());
-    for (let waiter = this.waiters.shift(); waiter !== undefined; waiter = this.waiters.shift()) {
-      this.dismiss(waiter);
-      waiter.reject(error);
-    }
+    this.waiters.takeEach((waiter) => waiter.reject(error));
     this.readiness.reject(error);
     this.slots.destroyIdle('closed');
     this.slots.cancelOpening(error);
@@ -449,22 +419,7 @@ export class ConnectionPool<T> implements AsyncDisposable {
   }
 
   private forceClose(close: PoolClose): void {
-    const reason = new errors.PoolClosedError(this.name, this.stats());
-    for (const slot of this.slots) {
-      const { lease, state } = slot;
-      if (state === SlotState.creating) {
-        this.slots.giveUpOpening(slot, reason);
-      } else if (state === SlotState.active || state === SlotState.checking) {
-        slot.call?.giveUp(reason);
-        if (lease !== undefined) {
-          close.forced.push(infoOf(slot));
-          lease.revoke();
-          // The borrower hears of it before the connection is closed under it.
-          this.effects.add(() => lease.lost(new errors.ConnectionLostError(this.name, slot.id, reason)));
-        }
-        this.slots.destroy(slot, 'closed', reason);
-      }
-    }
+    close.forced = this.slots.abandon(new errors.PoolClosedError(this.name, this.stats()));
   }
 
   private enter(phase: Phase): void {
@@ -480,20 +435,9 @@ export class ConnectionPool<T> implements AsyncDisposable {
       advance: (now) => this.advance(now),
       wantsLate: () => this.phase.is !== 'closed' && (this.waiters.size > 0 || this.isBelowMinimum),
       createFailed: (error) => {
-        const waiter = this.waiters.shift();
-        if (waiter === undefined) return;
-        this.dismiss(waiter);
-        waiter.reject(new errors.ConnectionCreateError(this.name, this.stats(), error));
+        this.waiters.shift()?.reject(new errors.ConnectionCreateError(this.name, this.stats(), error));
       },
     };
-  }
-
-  private get creating(): number {
-    return this.slots.count(SlotState.creating);
-  }
-
-  private get checking(): number {
-    return this.slots.count(SlotState.checking);
   }
 
   /** Whether the minimum is wanted and not there. */

@@ -24,8 +24,10 @@ export class CreateRecord extends Deadline {
     this.holdOff(now);
   }
 
+  /** The upstream answers: whatever is missing may be opened at once. */
   succeeded(): void {
     this.failuresInRow = 0;
+    this.retryAt = -Infinity;
   }
 
   /** Full jitter over a doubling ceiling, at least 1 ms: a retry must always let a real timer run. */

@@ -22,7 +22,8 @@ export interface CloseReport {
  */
 export class PoolClose extends Deadline {
   readonly done: Promise<CloseReport>;
-  readonly forced: ConnectionInfo[] = [];
+  /** Connections that were taken from their borrowers. */
+  forced: readonly ConnectionInfo[] = [];
   private resolve!: (report: CloseReport) => void;
   private isDone = false;
 

@@ -90,5 +90,8 @@ export class PoolCounters {
   }
 }
 
+/** What the slots know of the statistics. @internal */
+export type SlotStats = Omit<PoolStats, CountedKey | 'waiting' | 'state'>;
+
 type CountedKey =
   'created' | 'createFailed' | 'destroyed' | 'acquired' | 'released' | 'detached' | 'timedOut' | 'aborted' | 'refused';

@@ -14,14 +14,17 @@ export interface ReadinessErrors {
  * @internal
  */
 export class Readiness implements WaiterOwner<void> {
-  private readonly forOpen = new WaitQueue<void>();
-  private readonly forAttempt = new WaitQueue<void>();
+  private readonly forOpen: WaitQueue<void>;
+  private readonly forAttempt: WaitQueue<void>;
 
   constructor(
     private readonly clock: Clock,
-    private readonly deadlines: Deadlines,
+    deadlines: Deadlines,
     private readonly errors: ReadinessErrors,
-  ) {}
+  ) {
+    this.forOpen = new WaitQueue(deadlines);
+    this.forAttempt = new WaitQueue(deadlines);
+  }
 
   get isAwaited(): boolean {
     return this.forOpen.size + this.forAttempt.size > 0;
@@ -36,12 +39,12 @@ export class Readiness implements WaiterOwner<void> {
   }
 
   tell(isOpen: boolean, isAttempted: boolean): void {
-    if (isOpen) this.each(this.forOpen, (waiter) => waiter.resolve());
-    if (isOpen || isAttempted) this.each(this.forAttempt, (waiter) => waiter.resolve());
+    if (isOpen) this.forOpen.takeEach((waiter) => waiter.resolve());
+    if (isOpen || isAttempted) this.forAttempt.takeEach((waiter) => waiter.resolve());
   }
 
   reject(error: Error): void {
-    this.each(this.forOpen, (waiter) => waiter.reject(error));
+    this.forOpen.takeEach((waiter) => waiter.reject(error));
   }
 
   timedOut(waiter: Waiter<void>, now: number): void {
@@ -55,28 +58,13 @@ export class Readiness implements WaiterOwner<void> {
   /** Only those who wait for the minimum have a deadline or a signal. */
   private leave(waiter: Waiter<void>, error: Error): void {
     this.forOpen.remove(waiter);
-    this.dismiss(waiter);
     waiter.reject(error);
   }
 
   private wait(queue: WaitQueue<void>, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const now = this.clock.now();
-      const waiter = new Waiter<void>(this, resolve, reject, now, signal);
-      queue.push(waiter);
-      this.deadlines.add(waiter, now + timeoutMs);
+      queue.push(new Waiter<void>(this, resolve, reject, now, signal), now + timeoutMs);
     });
-  }
-
-  private each(queue: WaitQueue<void>, tell: (waiter: Waiter<void>) => void): void {
-    for (let waiter = queue.shift(); waiter !== undefined; waiter = queue.shift()) {
-      this.dismiss(waiter);
-      tell(waiter);
-    }
-  }
-
-  private dismiss(waiter: Waiter<void>): void {
-    this.deadlines.remove(waiter);
-    waiter.stopListening();
   }
 }

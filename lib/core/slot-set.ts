@@ -7,8 +7,8 @@ import { IdleStack } from './idle-stack.js';
 import { ConnectionLostError } from './pool-errors.js';
 import type { PoolEvents } from './pool-events.js';
 import type { ResolvedPoolOptions } from './pool-options.js';
-import type { DestroyCause, PoolCounters } from './pool-stats.js';
-import { Slot, SlotState } from './slot.js';
+import type { DestroyCause, PoolCounters, SlotStats } from './pool-stats.js';
+import { type ConnectionInfo, infoOf, Slot, SlotState } from './slot.js';
 import { SlotPolicy } from './slot-policy.js';
 
 /** Who decides what becomes of a connection. @internal */
@@ -77,7 +77,7 @@ export class SlotSet<T> {
   /** How many more may be opened at this moment. */
   get canOpen(): number {
     const { maxCreating, maxConnections } = this.options;
-    return Math.max(0, Math.min(maxCreating - this.count(SlotState.creating), maxConnections - this.slots.size));
+    return Math.max(0, Math.min(maxCreating - this.creating, maxConnections - this.slots.size));
   }
 
   /** Hooks past their limit, of connections that are no longer counted here. */
@@ -85,12 +85,32 @@ export class SlotSet<T> {
     return this.runner.overdue;
   }
 
-  count(state: SlotState): number {
-    return this.counts[state]!;
+  get creating(): number {
+    return this.count(SlotState.creating);
   }
 
-  [Symbol.iterator](): Iterator<Slot<T>> {
-    return this.slots.values();
+  get checking(): number {
+    return this.count(SlotState.checking);
+  }
+
+  /** The slots' part of the pool's statistics. */
+  snapshot(): SlotStats {
+    const { maxConnections, minConnections } = this.options;
+    const activeConnections = this.count(SlotState.active);
+    return {
+      totalConnections: this.slots.size,
+      idleConnections: this.count(SlotState.idle),
+      activeConnections,
+      creatingConnections: this.creating,
+      checkingConnections: this.checking,
+      destroyingConnections: this.count(SlotState.destroying),
+      overdue: this.runner.overdue,
+      minConnections,
+      maxConnections,
+      utilization: activeConnections / maxConnections,
+      createFailuresInRow: this.creates.failuresInRow,
+      lastCreateError: this.creates.lastFailure(this.parts.clock.now()),
+    };
   }
 
   // ---- what the pool does with them
@@ -149,9 +169,28 @@ export class SlotSet<T> {
     for (const slot of this.slots) if (slot.state === SlotState.creating) slot.call?.cancel(reason);
   }
 
-  giveUpOpening(slot: Slot<T>, reason: unknown): void {
-    this.runner.giveUpOpening(slot, reason);
-    this.forget(slot);
+  /**
+   * Ends everything that has not ended by itself: waits for no create or check any longer, and takes leased connections
+   * back. Returns those.
+   */
+  abandon(reason: unknown): ConnectionInfo[] {
+    const taken: ConnectionInfo[] = [];
+    for (const slot of this.slots) {
+      if (slot.state === SlotState.creating) {
+        this.runner.giveUpOpening(slot, reason);
+        this.forget(slot);
+      } else if (slot.state === SlotState.active) {
+        taken.push(infoOf(slot));
+        slot.lease?.revoke();
+        // The borrower hears of it before the connection is closed under it.
+        this.tellBorrower(slot, reason);
+        this.destroy(slot, 'closed', reason);
+      } else if (slot.state === SlotState.checking) {
+        slot.call?.giveUp(reason);
+        this.destroy(slot, 'closed', reason);
+      }
+    }
+    return taken;
   }
 
   /** Out of the pool for good. */
@@ -265,17 +304,25 @@ export class SlotSet<T> {
     if (slot.doom !== undefined || slot.state === SlotState.destroying) return;
     slot.brokenBy = error;
     slot.doom = 'broken';
-    if (slot.state === SlotState.gone) return;
+    // Not opened yet, or given up: remembered, in case a connection still comes of it.
+    if (slot.state === SlotState.creating || slot.state === SlotState.gone) return;
     this.parts.events.tell('broken', { id: slot.id, error });
-    const { lease } = slot;
-    if (lease !== undefined) {
-      const reason = new ConnectionLostError(this.options.name, slot.id, error);
-      this.parts.effects.add(() => lease.lost(reason));
-    } else if (slot.state === SlotState.idle) {
+    if (slot.state === SlotState.active) this.tellBorrower(slot, error);
+    if (slot.state === SlotState.idle) {
       this.idle.remove(slot);
       this.destroy(slot, 'broken', error);
     }
     this.owner.advance(this.parts.clock.now());
+  }
+
+  private tellBorrower(slot: Slot<T>, cause: unknown): void {
+    const { lease } = slot;
+    const reason = new ConnectionLostError(this.options.name, slot.id, cause);
+    this.parts.effects.add(() => lease?.lost(reason));
+  }
+
+  private count(state: SlotState): number {
+    return this.counts[state]!;
   }
 
   private move(slot: Slot<T>, to: SlotState): void {

@@ -1,5 +1,5 @@
 import { listenToAbort } from './abort-listening.js';
-import { Deadline } from './deadlines.js';
+import { Deadline, type Deadlines } from './deadlines.js';
 
 /** Whom a waiter tells when it leaves on its own. @internal */
 export interface WaiterOwner<R> {
@@ -24,7 +24,6 @@ export class Waiter<R> extends Deadline {
     readonly signal: AbortSignal | undefined,
   ) {
     super();
-    if (signal !== undefined) listenToAbort(signal, this);
   }
 
   expire(now: number): void {
@@ -35,15 +34,11 @@ export class Waiter<R> extends Deadline {
   handleEvent(): void {
     this.owner.aborted(this);
   }
-
-  stopListening(): void {
-    this.signal?.removeEventListener('abort', this);
-  }
 }
 
 /**
- * Waiters in the order of their arrival. Whoever leaves early is taken out at once, at constant cost: no dead entries
- * that count against the bound or are served by mistake.
+ * Waiters in the order of their arrival, each with its deadline and its ear on a signal. Whoever leaves is out of all
+ * three at once, at constant cost: no dead entries that count against the bound or are served by mistake.
  *
  * @internal
  */
@@ -52,18 +47,27 @@ export class WaitQueue<R> {
   private oldest: Waiter<R> | undefined;
   private newest: Waiter<R> | undefined;
 
-  push(waiter: Waiter<R>): void {
+  constructor(private readonly deadlines: Deadlines) {}
+
+  push(waiter: Waiter<R>, dueAt: number): void {
     waiter.ahead = this.newest;
     if (this.newest === undefined) this.oldest = waiter;
     else this.newest.behind = waiter;
     this.newest = waiter;
     this.size += 1;
+    this.deadlines.append(waiter, dueAt);
+    if (waiter.signal !== undefined) listenToAbort(waiter.signal, waiter);
   }
 
   shift(): Waiter<R> | undefined {
     const waiter = this.oldest;
     if (waiter !== undefined) this.remove(waiter);
     return waiter;
+  }
+
+  /** Empties the queue, oldest first. */
+  takeEach(tell: (waiter: Waiter<R>) => void): void {
+    for (let waiter = this.shift(); waiter !== undefined; waiter = this.shift()) tell(waiter);
   }
 
   remove(waiter: Waiter<R>): void {
@@ -75,5 +79,7 @@ export class WaitQueue<R> {
     waiter.ahead = undefined;
     waiter.behind = undefined;
     this.size -= 1;
+    this.deadlines.remove(waiter);
+    waiter.signal?.removeEventListener('abort', waiter);
   }
 }
