@@ -186,8 +186,10 @@ function toBase64(vector: Float32Array): string {
 }
 
 function sendJson(response: ServerResponse, value: object): void {
-  response.setHeader('content-type', 'application/json');
-  response.end(JSON.stringify(value));
+  const json = JSON.stringify(value);
+  // Node leaves the length out of an answer to HEAD, and a client of Node's then takes the connection for used up.
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(json) });
+  response.end(json);
 }
 
 function refuse(response: ServerResponse, error: unknown): void {
@@ -195,8 +197,10 @@ function refuse(response: ServerResponse, error: unknown): void {
   // Half an answer cannot be taken back; a cut connection at least cannot be mistaken for a whole one.
   if (response.headersSent) return void response.destroy();
   if (refusal.status === 413) return refuseAndHangUp(response, refusal.status, refusal.toBody());
-  response.writeHead(refusal.status, { 'content-type': 'application/json', ...refusal.details.headers });
-  response.end(refusal.toBody());
+  const json = refusal.toBody();
+  const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(json) };
+  response.writeHead(refusal.status, { ...headers, ...refusal.details.headers });
+  response.end(json);
 }
 
 function digest(key: string): Buffer {

@@ -478,6 +478,17 @@ describe('stats and close', () => {
     expect(upstream.stats().maxConnections).toBe(3);
   });
 
+  it('keeps the connection of a client that only asks for a sign of life', async () => {
+    const upstream = await start();
+    const agent = new Agent({ keepAlive: true });
+    for (let look = 0; look < 3; look++) {
+      const { headers } = await call(upstream, { method: 'HEAD', path: '/v1', agent });
+      expect(headers['content-length']).toBe('15');
+    }
+    expect(upstream.stats()).toMatchObject({ requests: 3, maxConnections: 1 });
+    agent.destroy();
+  });
+
   it('tells its clients how long it keeps an idle socket', async () => {
     const upstream = await start({ keepAliveTimeoutMs: 7_000 });
     const agent = new Agent({ keepAlive: true });

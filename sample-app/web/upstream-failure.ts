@@ -1,0 +1,54 @@
+import { HttpStatus } from '@nestjs/common';
+import { isPoolError } from 'nestjs-pools';
+import {
+  EmbeddingApiError,
+  EmbeddingConnectionError,
+  EmbeddingError,
+  EmbeddingInputError,
+  EmbeddingResponseError,
+} from 'nestjs-pools/embedding';
+
+/** What a failure means to those outside, and what they can do. Holds nothing of the error's own words. */
+export interface Explanation {
+  readonly status: HttpStatus;
+  readonly message: string;
+}
+
+/** Whatever failed on the way to an answer, in words. Used by the log of the indexing too, so that all tell the same. */
+export function explain(error: unknown): Explanation {
+  if (error instanceof EmbeddingApiError) return explainAnswer(error);
+  if (error instanceof EmbeddingConnectionError) {
+    return unavailable('The embedding server did not answer.');
+  }
+  if (error instanceof EmbeddingInputError) {
+    return { status: HttpStatus.BAD_REQUEST, message: 'The text has no words that could be embedded.' };
+  }
+  if (error instanceof EmbeddingResponseError) {
+    const message = 'The embedding server sent something that is no embedding. Does EMBEDDINGS_URL name the right one?';
+    return { status: HttpStatus.BAD_GATEWAY, message };
+  }
+  if (error instanceof EmbeddingError) return unavailable('The request was ended before its answer came.');
+  if (isPoolError(error)) return unavailable(`No connection to "${error.pool}" could be had.`);
+  return { status: HttpStatus.INTERNAL_SERVER_ERROR, message: 'Something went wrong here; the log says what.' };
+}
+
+/** Settings that do not fit are the operator's to mend: the message names the one. */
+function explainAnswer({ status, apiCode }: EmbeddingApiError): Explanation {
+  const refused = (message: string): Explanation => ({ status: HttpStatus.FAILED_DEPENDENCY, message });
+  if (status === 401 || status === 403) {
+    return refused('The embedding server refused the API key. Set EMBEDDINGS_API_KEY to a valid one and restart.');
+  }
+  if (status === 404) {
+    const where = 'The embedding server does not know this model or this address.';
+    return refused(`${where} Check EMBEDDINGS_MODEL and EMBEDDINGS_URL and restart.`);
+  }
+  if (status === 429) return unavailable('The embedding server has too much to do.');
+  if (status >= 500) return unavailable(`The embedding server is out of order (status ${status}).`);
+  return refused(
+    `The embedding server refused the request (status ${status}${apiCode === undefined ? '' : `, ${apiCode}`}).`,
+  );
+}
+
+function unavailable(reason: string): Explanation {
+  return { status: HttpStatus.SERVICE_UNAVAILABLE, message: reason };
+}
