@@ -57,9 +57,9 @@ export class HttpConnectionFactory implements ConnectionFactory<HttpConnection> 
     return connection.isReady;
   }
 
-  /** A borrower that leaves a request behind has spoiled the connection for the next one. */
+  /** A borrower that ended its request, or left it behind, has spoiled the connection for the next one. No fault of ours. */
   reset(connection: HttpConnection): void {
-    if (!connection.isReady) throw new Error('the connection came back with a request on it');
+    if (!connection.isReady) connection.spoil('the connection came back with a request on it, or closed');
   }
 
   destroy(connection: HttpConnection): Promise<void> {

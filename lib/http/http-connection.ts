@@ -4,7 +4,7 @@ import axios, { AxiosError, type AxiosAdapter, type AxiosInstance, type AxiosRes
 import { listenToAbort } from '../core/abort-listening.js';
 import { HttpError, type HttpErrorKind, requestIdOf } from './http-error.js';
 import { type HttpSettings, textOf } from './http-settings.js';
-import { agentFor } from './socket-agent.js';
+import { agentFor, transportFor } from './socket-agent.js';
 
 /** How long a polite close waits for the server's side of it before the socket is torn down. */
 const LINGER_MS = 500;
@@ -38,7 +38,8 @@ export class HttpConnection {
     // A key stands alone in a header, or behind a word such as `Bearer`.
     this.#secrets = Object.values(settings.headers).flatMap((value) => [value, ...value.split(' ')]);
     this.baseURL = textOf(settings.base);
-    const agent = agentFor(socket, settings.base.protocol === 'https:');
+    const isSecure = settings.base.protocol === 'https:';
+    const agent = agentFor(socket, isSecure);
     this.client = axios.create({
       baseURL: this.baseURL,
       headers: { ...settings.headers },
@@ -46,6 +47,7 @@ export class HttpConnection {
       adapter: this.guarded(axios.getAdapter('http')),
       httpAgent: agent,
       httpsAgent: agent,
+      transport: transportFor(isSecure),
       maxRedirects: 0,
       allowAbsoluteUrls: false,
       proxy: false,
@@ -60,6 +62,11 @@ export class HttpConnection {
   get isReady(): boolean {
     const { socket } = this;
     return this.inFlight === 0 && !socket.destroyed && socket.writable && !socket.readableEnded;
+  }
+
+  /** Tells the pool that nobody else must get this connection. @internal */
+  spoil(reason: string): void {
+    this.onSpent(new Error(reason));
   }
 
   /** Asks the server for a sign of life: any answer but a server error is one, for the connection works. @internal */
@@ -106,7 +113,7 @@ export class HttpConnection {
       try {
         const response = await send({ ...config, signal: guard.signal, timeout: 0 });
         // The server closes after this answer; whoever comes next must not write into that.
-        if (response.request?.shouldKeepAlive === false) this.onSpent(new Error('the server closes the connection'));
+        if (response.request?.shouldKeepAlive === false) this.spoil('the server closes the connection');
         this.whenRead(response, guard);
         return response;
       } catch (error) {

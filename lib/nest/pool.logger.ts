@@ -21,6 +21,8 @@ export class PoolLogger {
     // Tests put plain objects in a pool's place; those tell nothing.
     if (typeof pool.on !== 'function') return;
     pool.on('createError', ({ error, inRow }) => {
+      // A create that a close has cancelled says nothing of the upstream.
+      if (pool.state === 'closed') return;
       this.failures = inRow;
       if (inRow === 1) this.logger.warn(`cannot open a connection to ${where}: ${nameOf(error)}`);
     });

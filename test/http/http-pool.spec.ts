@@ -90,7 +90,7 @@ describe('a pooled HTTP connection', () => {
     await eventually(() => server.requests.length === 1, 'the request has arrived');
     lease.release();
     expect(await abandoned).toMatchObject({ kind: 'connection' });
-    expect(pool.stats().destroyed.reset).toBe(1);
+    expect(pool.stats().destroyed.broken).toBe(1);
   });
 
   it('tells the borrower when it dies under a lease', async () => {
@@ -143,6 +143,22 @@ describe('the background check of an idle connection', () => {
     else await eventually(() => pool.stats().destroyed.unhealthy > 0, 'the connection is retired');
   });
 
+  it('keeps the connection that it checks, although Node takes an answer to HEAD without a length for its end', async () => {
+    server = await CountingServer.start((_request, response) => response.end());
+    poolOf({ healthCheckIntervalMs: 10, minConnections: 1, maxConnections: 1 });
+    await pool.ready();
+    await eventually(() => server.requests.length > 4, 'several checks are made');
+    expect(server.accepted).toBe(1);
+  });
+
+  it('gives a connection up that the server closes after the check', async () => {
+    server = await CountingServer.start((_request, response) => response.setHeader('connection', 'close').end());
+    poolOf({ healthCheckIntervalMs: 10, minConnections: 1, maxConnections: 1 });
+    await pool.ready();
+    await eventually(() => server.accepted > 1, 'another one is opened');
+    expect(pool.stats().destroyed.unhealthy).toBe(0);
+  });
+
   it('asks the path and with the method that it was told to', async () => {
     server = await CountingServer.start((_request, response) => response.end('ok'));
     poolOf({ healthCheckIntervalMs: 20, minConnections: 1, healthCheck: { method: 'GET', path: '/health' } });
@@ -192,6 +208,20 @@ describe('the client of a connection', () => {
     await eventually(() => server.requests.length === 1, 'the request has arrived');
     controller.abort(reason);
     expect(await asking).toMatchObject({ kind: 'aborted', cause: reason, retryable: false });
+  });
+
+  it('ends the connection of a request that its caller ended, without calling that a fault', async () => {
+    server = await CountingServer.start(() => {});
+    const faults: unknown[] = [];
+    poolOf().on('hookError', (fault) => faults.push(fault));
+    await failure(pool.use(({ client }) => client.get('/', { signal: AbortSignal.abort() })));
+    const controller = new AbortController();
+    const asking = failure(pool.use(({ client }) => client.get('/', { signal: controller.signal })));
+    await eventually(() => server.requests.length === 1, 'the request has arrived');
+    controller.abort();
+    await asking;
+    await eventually(() => pool.stats().totalConnections <= 1, 'its connection is gone');
+    expect(faults).toEqual([]);
   });
 
   it('refuses an answer above its size', async () => {
