@@ -82,6 +82,7 @@ export class ConnectionPool<T> implements AsyncDisposable {
     this.readiness = new Readiness(clock, deadlines, {
       timeout: (waitedMs) => this.timeoutError(waitedMs),
       abort: (reason) => new errors.AcquireAbortedError(name, this.stats(), reason),
+      left: () => this.deadlines.keepAlive(this.isAwaited),
     });
     this.desk = this.openDesk();
   }
@@ -136,9 +137,9 @@ export class ConnectionPool<T> implements AsyncDisposable {
    * {@link PoolOptionsError} for wrong options.
    */
   ready(options: door.ReadyOptions = {}): Promise<void> {
-    const { timeoutMs = this.options.acquireTimeoutMs, signal } = options;
     const problems = door.checkReady(options);
     if (problems.length > 0) return Promise.reject(new errors.PoolOptionsError(this.name, problems));
+    const { timeoutMs = this.options.acquireTimeoutMs, signal } = options;
     if (this.phase.is === 'closed') return Promise.reject(new errors.PoolClosedError(this.name, this.stats()));
     if (signal?.aborted) {
       return Promise.reject(new errors.AcquireAbortedError(this.name, this.stats(), signal.reason));
@@ -148,8 +149,7 @@ export class ConnectionPool<T> implements AsyncDisposable {
 
   /** A frozen snapshot, at constant cost. */
   stats(): PoolStats {
-    const waiting = this.waiters.size;
-    return Object.freeze({ ...this.slots.snapshot(), waiting, state: this.phase.is, ...this.counters.snapshot() });
+    return this.counters.snapshot(this.slots.snapshot(), this.waiters.size, this.phase.is);
   }
 
   /** Stops keeping connections: idle ones are closed, returned ones too unless somebody waits. Acquires are still served. */
@@ -164,19 +164,18 @@ export class ConnectionPool<T> implements AsyncDisposable {
    * Refuses acquires, rejects waiters, and closes every connection as it comes back; at the deadline, those that did not
    * come back too. Always the same promise; a later call with a shorter timeout shortens the wait.
    *
-   * @param options `timeoutMs`: how long borrowers have. Default: `closeTimeoutMs`; 0 waits for nobody.
    * @returns rejects with {@link PoolOptionsError} for a wrong `timeoutMs`, never for a connection that would not close
    */
-  close(options: { readonly timeoutMs?: number } = {}): Promise<CloseReport> {
-    const { timeoutMs = this.options.closeTimeoutMs } = options;
-    const problems = door.checkReady({ timeoutMs });
+  close(options: door.CloseOptions = {}): Promise<CloseReport> {
+    const problems = door.checkClose(options);
     if (problems.length > 0) return Promise.reject(new errors.PoolOptionsError(this.name, problems));
+    const { timeoutMs = this.options.closeTimeoutMs } = options;
     const now = this.clock.now();
     const close = this.phase.is === 'closed' ? this.phase.close : this.beginClose(now);
     if (close.isPending && now + timeoutMs < close.dueAt) {
       this.deadlines.remove(close);
-      if (timeoutMs === 0) close.expire();
-      else this.deadlines.add(close, now + timeoutMs);
+      if (timeoutMs > 0) this.deadlines.add(close, now + timeoutMs);
+      else close.expire(now);
     }
     this.advance(now);
     return close.done;
@@ -191,13 +190,11 @@ export class ConnectionPool<T> implements AsyncDisposable {
     return this.events.on(event, listener);
   }
 
-  // ---- lending
-
   private lendReady(now: number): Lease<T> | undefined {
     if (this.waiters.size > 0 || this.phase.is === 'closed') return undefined;
     for (let slot = this.slots.idle.peek(); slot !== undefined; slot = this.slots.idle.peek()) {
       const cause = this.slots.policy.unfit(slot, now);
-      if (cause === undefined && this.slots.policy.needsCheck(slot, now)) return undefined;
+      if (cause === undefined && this.slots.policy.needsCheck(slot, now)) break;
       this.slots.idle.remove(slot);
       if (cause === undefined) {
         const lease = this.lend(slot, now, 0);
@@ -207,6 +204,8 @@ export class ConnectionPool<T> implements AsyncDisposable {
       }
       this.slots.destroy(slot, cause);
     }
+    // It may have come upon dead ones: they are to be closed, and the minimum restored.
+    if (!this.effects.isEmpty) this.advance(now);
     return undefined;
   }
 
@@ -247,51 +246,58 @@ export class ConnectionPool<T> implements AsyncDisposable {
     const problems = door.checkAcquire(options);
     if (problems.length > 0) return new errors.PoolOptionsError(this.name, problems);
     if (!options.signal?.aborted) return undefined;
-    this.counters.aborted += 1;
-    return new errors.AcquireAbortedError(this.name, this.stats(), options.signal.reason);
+    const error = this.aborted(0, options.signal.reason);
+    this.effects.run();
+    return error;
   }
 
   private refuseToQueue(acquireTimeoutMs: number): Error | undefined {
     if (this.phase.is === 'closed') {
-      this.counters.refusedClosed += 1;
-      this.events.tell('refuse', { because: 'closed' });
+      this.refused('closed');
       return new errors.PoolClosedError(this.name, this.stats());
     }
-    if (acquireTimeoutMs === 0) {
-      this.counters.timedOut += 1;
-      this.events.tell('timeout', { waitedMs: 0 });
-      return this.timeoutError(0);
-    }
+    if (acquireTimeoutMs === 0) return this.timedOut(0);
     const underWay = this.slots.creating + this.slots.canOpen + this.slots.checking + this.slots.idle.size;
     if (this.waiters.size < this.options.maxWaiting + underWay) return undefined;
-    this.counters.refusedFull += 1;
-    this.events.tell('refuse', { because: 'full' });
+    this.refused('full');
     return new errors.PoolExhaustedError(this.name, this.stats(), this.slots.creates.currentError);
   }
 
   private readonly acquirers: WaiterOwner<Lease<T>> = {
     timedOut: (waiter, now) => {
-      const error = this.timeoutError(now - waiter.since);
+      // Made while the waiter still counts: the numbers in its error are those that it waited among.
+      const error = this.timedOut(now - waiter.since);
       this.waiters.remove(waiter);
-      this.counters.timedOut += 1;
-      if (this.events.has('timeout')) this.events.tell('timeout', { waitedMs: now - waiter.since });
       waiter.reject(error);
     },
     aborted: (waiter) => {
       const now = this.clock.now();
       this.waiters.remove(waiter);
-      this.counters.aborted += 1;
-      this.events.tell('abort', { waitedMs: now - waiter.since });
-      waiter.reject(new errors.AcquireAbortedError(this.name, this.stats(), waiter.signal?.reason));
+      waiter.reject(this.aborted(now - waiter.since, waiter.signal?.reason));
       this.advance(now);
     },
   };
 
+  private timedOut(waitedMs: number): Error {
+    this.counters.timedOut += 1;
+    this.events.tell('timeout', { waitedMs });
+    return this.timeoutError(waitedMs);
+  }
+
+  private aborted(waitedMs: number, reason: unknown): Error {
+    this.counters.aborted += 1;
+    this.events.tell('abort', { waitedMs });
+    return new errors.AcquireAbortedError(this.name, this.stats(), reason);
+  }
+
+  private refused(because: 'full' | 'closed'): void {
+    this.counters[because === 'full' ? 'refusedFull' : 'refusedClosed'] += 1;
+    this.events.tell('refuse', { because });
+  }
+
   private timeoutError(waitedMs: number): Error {
     return new errors.AcquireTimeoutError(this.name, waitedMs, this.stats(), this.slots.creates.currentError);
   }
-
-  // ---- taking back
 
   private openDesk(): LeaseDesk<T> {
     return {
@@ -337,10 +343,10 @@ export class ConnectionPool<T> implements AsyncDisposable {
   /** The one door for a connection in nobody's hands: just opened, checked, reset or returned. */
   private admit(slot: Slot<T>, now: number): void {
     const cause = this.causeToRetire(slot, now);
-    if (cause !== undefined) return this.slots.destroy(slot, cause);
+    if (cause !== undefined) return this.slots.destroy(slot, cause, slot.brokenBy);
     const waiter = this.waiters.shift();
     if (waiter !== undefined) return this.serve(waiter, slot, now);
-    this.slots.park(slot, now);
+    this.slots.park(slot);
   }
 
   private causeToRetire(slot: Slot<T>, now: number): DestroyCause | undefined {
@@ -348,8 +354,6 @@ export class ConnectionPool<T> implements AsyncDisposable {
     if (this.phase.is === 'closed' || (this.phase.is === 'draining' && this.waiters.size === 0)) return 'closed';
     return this.slots.policy.wornOut(slot, now);
   }
-
-  // ---- what the pool wants next
 
   private advance(now: number): void {
     this.pump(now);
@@ -391,7 +395,8 @@ export class ConnectionPool<T> implements AsyncDisposable {
   private tellThoseWhoWait(now: number): void {
     if (this.readiness.isAwaited) {
       const isOpen = this.slots.living - this.slots.creating >= this.options.minConnections;
-      this.readiness.tell(isOpen, this.slots.creating === 0 || this.phase.is !== 'open');
+      const hasFailed = this.slots.creates.failuresInRow > 0;
+      this.readiness.tell(isOpen, hasFailed || this.slots.creating === 0 || this.phase.is !== 'open');
     }
     if (this.phase.is === 'closed' && this.slots.size === 0 && this.phase.close.isPending) {
       this.deadlines.close();
@@ -405,29 +410,24 @@ export class ConnectionPool<T> implements AsyncDisposable {
     return this.waiters.size > 0 || this.readiness.isAwaited;
   }
 
-  // ---- closing
-
   private beginClose(now: number): PoolClose {
-    const close = new PoolClose(now, () => this.forceClose(close));
+    const close = new PoolClose(now, () => this.slots.abandon(new errors.PoolClosedError(this.name, this.stats())));
     this.enter({ is: 'closed', close });
     const error = new errors.PoolClosedError(this.name, this.stats());
-    this.waiters.takeEach((waiter) => waiter.reject(error));
+    this.waiters.takeEach((waiter) => {
+      this.refused('closed');
+      waiter.reject(error);
+    });
     this.readiness.reject(error);
     this.slots.destroyIdle('closed');
     this.slots.cancelOpening(error);
     return close;
   }
 
-  private forceClose(close: PoolClose): void {
-    close.forced = this.slots.abandon(new errors.PoolClosedError(this.name, this.stats()));
-  }
-
   private enter(phase: Phase): void {
     this.events.tell('state', { from: this.phase.is, to: phase.is });
     this.phase = phase;
   }
-
-  // ---- what the slots ask and tell
 
   private ownSlots(): SlotSetOwner<T> {
     return {

@@ -1,4 +1,5 @@
 import { Deadline } from './deadlines.js';
+import { traitOf } from './pool-errors.js';
 import type { RetryBackoff } from './pool-options.js';
 import type { CreateFailure } from './pool-stats.js';
 
@@ -12,28 +13,34 @@ export class CreateRecord extends Deadline {
   retryAt = -Infinity;
   lastError: unknown = undefined;
   private lastFailedAt = 0;
+  /** Failed rounds of creates: ten that were under way together and fail together are one blow, not ten. */
+  private rounds = 0;
 
   constructor(private readonly backoff: Required<RetryBackoff>) {
     super();
   }
 
-  failed(error: unknown, now: number): void {
+  /** @param since when the create began */
+  failed(error: unknown, since: number, now: number): void {
     this.failuresInRow += 1;
     this.lastError = error;
     this.lastFailedAt = now;
+    if (since < this.retryAt) return;
+    this.rounds += 1;
     this.holdOff(now);
   }
 
-  /** The upstream answers: whatever is missing may be opened at once. */
   succeeded(): void {
+    // The upstream is back, so the minimum need not sit out a pause. One that was made for another reason stays.
+    if (this.failuresInRow > 0) this.retryAt = -Infinity;
     this.failuresInRow = 0;
-    this.retryAt = -Infinity;
+    this.rounds = 0;
   }
 
   /** Full jitter over a doubling ceiling, at least 1 ms: a retry must always let a real timer run. */
   holdOff(now: number): void {
     const { initialMs, factor, maxMs } = this.backoff;
-    const ceiling = Math.min(maxMs, initialMs * factor ** Math.max(0, this.failuresInRow - 1));
+    const ceiling = Math.min(maxMs, initialMs * factor ** Math.max(0, this.rounds - 1));
     this.retryAt = now + Math.max(1, Math.random() * ceiling);
   }
 
@@ -44,7 +51,7 @@ export class CreateRecord extends Deadline {
 
   lastFailure(now: number): CreateFailure | undefined {
     if (this.lastError === undefined) return undefined;
-    const { name, code } = this.lastError as { name?: unknown; code?: unknown };
+    const [name, code] = [traitOf(this.lastError, 'name'), traitOf(this.lastError, 'code')];
     return Object.freeze({
       name: typeof name === 'string' ? name : typeof this.lastError,
       code: typeof code === 'string' ? code : undefined,

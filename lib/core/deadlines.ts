@@ -63,7 +63,9 @@ export class Deadlines {
   /** Adds a deadline that most likely is later than those appended before it. */
   append(deadline: Deadline, dueAt: number): void {
     const last = this.lastInRun;
-    if (dueAt === Infinity || (last !== undefined && dueAt < last.dueAt)) return this.add(deadline, dueAt);
+    if (dueAt === Infinity || this.isClosed || (last !== undefined && dueAt < last.dueAt)) {
+      return this.add(deadline, dueAt);
+    }
     deadline.dueAt = dueAt;
     deadline.place = IN_RUN;
     deadline.earlier = last;

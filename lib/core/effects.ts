@@ -25,10 +25,16 @@ export class Effects {
   run(): void {
     if (this.isRunning || this.queue.length === 0) return;
     this.isRunning = true;
-    this.outside(() => {
-      for (let next = 0; next < this.queue.length; next += 1) this.queue[next]!();
-    });
-    this.queue.length = 0;
-    this.isRunning = false;
+    let next = 0;
+    try {
+      this.outside(() => {
+        while (next < this.queue.length) this.queue[next++]!();
+      });
+    } finally {
+      // No effect is meant to throw. One that does all the same must not stop those behind it for good.
+      if (next === this.queue.length) this.queue.length = 0;
+      else this.queue.splice(0, next);
+      this.isRunning = false;
+    }
   }
 }

@@ -84,9 +84,12 @@ export class FactoryRunner<T> {
   }
 
   /** Closes a connection that came too late to be wanted. It never was in the pool, so it counts as overdue until then. */
-  destroyStray(connection: T): void {
+  destroyStray(connection: T, onEnd: (end: HookEnd<void>) => void): void {
     this.overdue += 1;
-    this.runDestroy(connection, () => (this.overdue -= 1));
+    this.runDestroy(connection, (end) => {
+      this.overdue -= 1;
+      onEnd(end);
+    });
   }
 
   private runDestroy(connection: T, onEnd: (end: HookEnd<void>) => void): HookCall<void> {

@@ -25,6 +25,8 @@ export interface HookHost {
 export class HookCall<R = unknown> extends Deadline implements HookContext {
   private phase: 'running' | 'late' | 'over' = 'running';
   private controller: AbortController | undefined;
+  /** Why the hook was told to stop; its signal may be read for the first time after that. */
+  private stopped: { readonly reason: unknown } | undefined;
 
   constructor(
     private readonly host: HookHost,
@@ -43,13 +45,15 @@ export class HookCall<R = unknown> extends Deadline implements HookContext {
   get signal(): AbortSignal {
     if (this.controller === undefined) {
       this.controller = new AbortController();
-      if (this.phase === 'late') this.controller.abort(this.timeoutError());
+      if (this.stopped !== undefined) this.controller.abort(this.stopped.reason);
     }
     return this.controller.signal;
   }
 
   /** Calls the hook. One that answers synchronously ends synchronously and never needs a deadline. */
   run(work: (context: this) => R | PromiseLike<R>): void {
+    // Told to stop while it was only noted as an effect: then it need not begin.
+    if (this.stopped !== undefined) return this.end({ ok: false, error: this.stopped.reason, timedOut: false });
     let result: R | PromiseLike<R>;
     try {
       result = work(this);
@@ -58,8 +62,8 @@ export class HookCall<R = unknown> extends Deadline implements HookContext {
       return this.end({ ok: false, error, timedOut: false });
     }
     if (this.phase === 'running') this.host.deadlines.add(this, this.host.clock.now() + this.limitMs);
-    // Through a promise of our own: a foreign `then` may call back twice, synchronously, or throw.
-    Promise.resolve(result).then(
+    // Through a promise of our own: a foreign `then`, also one put on a real promise, may call back twice or throw.
+    new Promise<R>((resolve) => resolve(result)).then(
       (value) => this.end({ ok: true, value }),
       (error: unknown) => this.end({ ok: false, error, timedOut: false }),
     );
@@ -73,7 +77,9 @@ export class HookCall<R = unknown> extends Deadline implements HookContext {
 
   /** Tells the hook to stop. Its end still counts. */
   cancel(reason: unknown): void {
-    if (this.phase !== 'over') this.host.effects.add(() => this.controller?.abort(reason));
+    if (this.phase === 'over' || this.stopped !== undefined) return;
+    this.stopped = { reason };
+    this.host.effects.add(() => this.controller?.abort(reason));
   }
 
   /** Waits no longer: whatever the hook still yields is late. */
@@ -113,8 +119,7 @@ export class CreateCall<T> extends HookCall<T> implements CreateContext {
   }
 }
 
-/** @internal */
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
+function isThenable(value: unknown): value is PromiseLike<unknown> {
   return (
     value !== null &&
     (typeof value === 'object' || typeof value === 'function') &&

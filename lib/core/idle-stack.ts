@@ -1,8 +1,10 @@
 import type { Slot } from './slot.js';
 
+const MAX_STEPS = 16;
+
 /**
- * Idle connections between a warm end, where they are put, and a cold one. A linked list through the slots, so that one
- * that dies or expires is taken out without a search.
+ * Idle connections in the order of their idle times, from a warm end to a cold one. A linked list through the slots, so
+ * that one that dies or expires is taken out without a search.
  *
  * @internal
  */
@@ -13,22 +15,15 @@ export class IdleStack<T> {
 
   constructor(private readonly order: 'lifo' | 'fifo') {}
 
-  /** A connection that was just in use. */
-  push(slot: Slot<T>): void {
-    slot.colder = this.warmest;
-    if (this.warmest === undefined) this.coldest = slot;
-    else this.warmest.warmer = slot;
-    this.warmest = slot;
-    this.size += 1;
-  }
-
-  /** A connection that was only checked: it keeps its place among those that nobody needed. */
-  pushCold(slot: Slot<T>): void {
-    slot.warmer = this.coldest;
-    if (this.coldest === undefined) this.warmest = slot;
-    else this.coldest.colder = slot;
-    this.coldest = slot;
-    this.size += 1;
+  /** Puts a connection where its idle time belongs: one just in use at the warm end, one that was only checked back among its like. */
+  put(slot: Slot<T>): void {
+    const { warmest } = this;
+    if (warmest === undefined || slot.idleSince >= warmest.idleSince) return this.insert(slot, warmest, undefined);
+    // One that was only checked is cold, so its place is near that end. A few steps from it a better one is not worth a
+    // search: with thousands idle, which of two cold ones goes first is all the same.
+    let warmer = this.coldest!;
+    for (let steps = 0; steps < MAX_STEPS && warmer.idleSince < slot.idleSince; steps += 1) warmer = warmer.warmer!;
+    this.insert(slot, warmer.colder, warmer);
   }
 
   /** The next one to lend. It stays where it is. */
@@ -46,5 +41,15 @@ export class IdleStack<T> {
     slot.colder = undefined;
     slot.warmer = undefined;
     this.size -= 1;
+  }
+
+  private insert(slot: Slot<T>, colder: Slot<T> | undefined, warmer: Slot<T> | undefined): void {
+    slot.colder = colder;
+    slot.warmer = warmer;
+    if (colder === undefined) this.coldest = slot;
+    else colder.warmer = slot;
+    if (warmer === undefined) this.warmest = slot;
+    else warmer.colder = slot;
+    this.size += 1;
   }
 }

@@ -18,6 +18,13 @@ export {
   PoolOptionsError,
 } from './pool-errors.js';
 export type { PoolEventMap, PoolEventName, PoolListener } from './pool-events.js';
-export type { AcquireOptions, PoolLimits, PoolOptions, ReadyOptions, RetryBackoff } from './pool-options.js';
+export type {
+  AcquireOptions,
+  CloseOptions,
+  PoolLimits,
+  PoolOptions,
+  ReadyOptions,
+  RetryBackoff,
+} from './pool-options.js';
 export type { CreateFailure, DestroyCause, PoolStateName, PoolStats } from './pool-stats.js';
 export type { ConnectionInfo } from './slot.js';

@@ -23,20 +23,23 @@ export interface CloseReport {
 export class PoolClose extends Deadline {
   readonly done: Promise<CloseReport>;
   /** Connections that were taken from their borrowers. */
-  forced: readonly ConnectionInfo[] = [];
+  private forced: readonly ConnectionInfo[] = [];
   private resolve!: (report: CloseReport) => void;
   private isDone = false;
 
   constructor(
     private readonly since: number,
-    private readonly force: () => void,
+    private readonly takeAll: () => readonly ConnectionInfo[],
   ) {
     super();
     this.done = new Promise((resolve) => (this.resolve = resolve));
   }
 
-  expire(): void {
-    this.force();
+  /** Waits for borrowers no longer. */
+  expire(now: number): void {
+    // From here on no call can shorten the wait, so that this happens once.
+    this.dueAt = now;
+    this.forced = this.takeAll();
   }
 
   /** Whether somebody still waits for the end of it. */

@@ -103,7 +103,7 @@ export class ConnectionCreateError extends PoolError {
     super(pool, `could not open a connection: ${nameOf(cause)} ${situation(stats)}`, {
       stats,
       cause,
-      retryable: (cause as { retryable?: unknown } | undefined)?.retryable !== false,
+      retryable: traitOf(cause, 'retryable') !== false,
     });
   }
 }
@@ -142,9 +142,19 @@ export class PoolOptionsError extends PoolError {
 /** An error's code, else its class: what an operator needs to know and nothing that it may hold. @internal */
 export function nameOf(error: unknown): string {
   if (typeof error !== 'object' || error === null) return error === undefined ? 'no reason given' : typeof error;
-  const { code, name } = error as { code?: unknown; name?: unknown };
+  const code = traitOf(error, 'code');
   if (typeof code === 'string' && code !== '') return code;
+  const name = traitOf(error, 'name');
   return typeof name === 'string' && name !== '' ? name : 'Error';
+}
+
+/** A property of whatever was thrown. It may be anything, and one that cannot even be read must not cost a waiter. @internal */
+export function traitOf(error: unknown, key: 'name' | 'code' | 'retryable'): unknown {
+  try {
+    return (error as Record<string, unknown> | null | undefined)?.[key];
+  } catch {
+    return undefined;
+  }
 }
 
 /** `(20/20 active, 12 waiting; last create error: ECONNREFUSED 3 s ago)` */

@@ -74,7 +74,12 @@ export class PoolEvents {
   }
 
   private emit<E extends PoolEventName>(event: E, payload: PoolEventMap[E]): void {
-    for (const listener of this.listeners.get(event) ?? []) {
+    const set = this.listeners.get(event);
+    if (set === undefined) return;
+    // A copy: a listener that adds another would otherwise be called, and add another, without an end.
+    const heard = [...set];
+    for (const listener of heard) {
+      if (!set.has(listener)) continue;
       try {
         const result = (listener as PoolListener<E>)(payload);
         if (result instanceof Promise) result.catch((error: unknown) => this.listenerFailed(event, error));

@@ -97,6 +97,16 @@ export interface ReadyOptions {
   readonly signal?: AbortSignal;
 }
 
+/**
+ * What {@link ConnectionPool.close} may ask for.
+ *
+ * @publicApi
+ */
+export interface CloseOptions {
+  /** How long borrowers have; 0 waits for nobody. Default: the pool's `closeTimeoutMs`. */
+  readonly timeoutMs?: number;
+}
+
 /** Options after the door: checked, complete, never changed. @internal */
 export interface ResolvedPoolOptions<T> extends Required<Omit<PoolOptions<T>, 'createRetry'>> {
   readonly createRetry: Required<RetryBackoff>;
@@ -151,6 +161,7 @@ const BACKOFF: Record<keyof RetryBackoff, Rule> = {
 const abortSignal: Rule = (value) => (value instanceof AbortSignal ? undefined : 'an AbortSignal');
 const ACQUIRE: Record<keyof AcquireOptions, Rule> = { acquireTimeoutMs: duration, signal: abortSignal };
 const READY: Record<keyof ReadyOptions, Rule> = { timeoutMs: duration, signal: abortSignal };
+const CLOSE: Record<keyof CloseOptions, Rule> = { timeoutMs: duration };
 
 const HOOKS = ['create', 'isHealthy', 'reset', 'destroy', 'looksAlive'] as const;
 
@@ -166,6 +177,7 @@ function shapeOf(value: unknown): string {
 }
 
 function checkGroup(rules: Record<string, Rule>, values: object, prefix = ''): string[] {
+  if (group(values) !== undefined) return [`expected an object of options, got ${shapeOf(values)}`];
   const problems: string[] = [];
   for (const [key, value] of Object.entries(values)) {
     // `undefined` means "not given", as it does for every optional property of TypeScript.
@@ -185,8 +197,8 @@ function nearest(key: string, known: readonly string[]): string {
   return alike === undefined || letters(key).length < 3 ? '' : ` (did you mean ${alike}?)`;
 }
 
-/** Every problem of a set of limits, in words. @internal */
-export function checkLimits(limits: PoolLimits): string[] {
+/** Every problem of a set of limits, in words. */
+function checkLimits(limits: PoolLimits): string[] {
   const problems = checkGroup(LIMITS, limits);
   if (group(limits.createRetry) === undefined)
     problems.push(...checkGroup(BACKOFF, limits.createRetry!, 'createRetry.'));
@@ -223,9 +235,14 @@ export function checkAcquire(options: object): string[] {
   return checkGroup(ACQUIRE, options);
 }
 
-/** Per-call values of `ready` and `close`. @internal */
+/** Per-call values of `ready`. @internal */
 export function checkReady(options: object): string[] {
   return checkGroup(READY, options);
+}
+
+/** Per-call values of `close`. @internal */
+export function checkClose(options: object): string[] {
+  return checkGroup(CLOSE, options);
 }
 
 const DEFAULT_MAX_CONNECTIONS = 20;

@@ -79,19 +79,53 @@ export class PoolCounters {
   refusedFull = 0;
   refusedClosed = 0;
 
-  snapshot(): Pick<PoolStats, CountedKey> {
-    const { acquiredDirect, acquiredWaited, refusedFull, refusedClosed, destroyed, ...counted } = this;
-    return {
-      ...counted,
-      destroyed: Object.freeze({ ...destroyed }),
-      acquired: Object.freeze({ direct: acquiredDirect, waited: acquiredWaited }),
-      refused: Object.freeze({ full: refusedFull, closed: refusedClosed }),
-    };
+  /**
+   * The counters with all the rest: one literal, key by key. Objects of this size that are spread together become
+   * dictionaries, and cost 21 µs in place of 0.2; every timed-out acquire carries one of these.
+   */
+  snapshot(slots: SlotStats, waiting: number, state: PoolStateName): PoolStats {
+    const { idle, lifetime, uses, unhealthy, broken, reset, error, closed } = this.destroyed;
+    return Object.freeze({
+      totalConnections: slots.totalConnections,
+      idleConnections: slots.idleConnections,
+      activeConnections: slots.activeConnections,
+      creatingConnections: slots.creatingConnections,
+      checkingConnections: slots.checkingConnections,
+      destroyingConnections: slots.destroyingConnections,
+      overdue: slots.overdue,
+      waiting,
+      minConnections: slots.minConnections,
+      maxConnections: slots.maxConnections,
+      utilization: slots.utilization,
+      state,
+      createFailuresInRow: slots.createFailuresInRow,
+      lastCreateError: slots.lastCreateError,
+      created: this.created,
+      createFailed: this.createFailed,
+      destroyed: Object.freeze({ idle, lifetime, uses, unhealthy, broken, reset, error, closed }),
+      acquired: Object.freeze({ direct: this.acquiredDirect, waited: this.acquiredWaited }),
+      released: this.released,
+      detached: this.detached,
+      timedOut: this.timedOut,
+      aborted: this.aborted,
+      refused: Object.freeze({ full: this.refusedFull, closed: this.refusedClosed }),
+    });
   }
 }
 
 /** What the slots know of the statistics. @internal */
-export type SlotStats = Omit<PoolStats, CountedKey | 'waiting' | 'state'>;
-
-type CountedKey =
-  'created' | 'createFailed' | 'destroyed' | 'acquired' | 'released' | 'detached' | 'timedOut' | 'aborted' | 'refused';
+export type SlotStats = Pick<
+  PoolStats,
+  | 'totalConnections'
+  | 'idleConnections'
+  | 'activeConnections'
+  | 'creatingConnections'
+  | 'checkingConnections'
+  | 'destroyingConnections'
+  | 'overdue'
+  | 'minConnections'
+  | 'maxConnections'
+  | 'utilization'
+  | 'createFailuresInRow'
+  | 'lastCreateError'
+>;

@@ -3,9 +3,11 @@ import type { Deadlines } from './deadlines.js';
 import { Waiter, type WaiterOwner, WaitQueue } from './wait-queue.js';
 
 /** How those who wait for the pool itself are turned away. @internal */
-export interface ReadinessErrors {
+export interface ReadinessOwner {
   timeout(waitedMs: number): Error;
   abort(reason: unknown): Error;
+  /** One of them left on its own. */
+  left(): void;
 }
 
 /**
@@ -20,7 +22,7 @@ export class Readiness implements WaiterOwner<void> {
   constructor(
     private readonly clock: Clock,
     deadlines: Deadlines,
-    private readonly errors: ReadinessErrors,
+    private readonly owner: ReadinessOwner,
   ) {
     this.forOpen = new WaitQueue(deadlines);
     this.forAttempt = new WaitQueue(deadlines);
@@ -48,11 +50,12 @@ export class Readiness implements WaiterOwner<void> {
   }
 
   timedOut(waiter: Waiter<void>, now: number): void {
-    this.leave(waiter, this.errors.timeout(now - waiter.since));
+    this.leave(waiter, this.owner.timeout(now - waiter.since));
   }
 
   aborted(waiter: Waiter<void>): void {
-    this.leave(waiter, this.errors.abort(waiter.signal?.reason));
+    this.leave(waiter, this.owner.abort(waiter.signal?.reason));
+    this.owner.left();
   }
 
   /** Only those who wait for the minimum have a deadline or a signal. */

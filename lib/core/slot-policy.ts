@@ -57,8 +57,12 @@ export class SlotPolicy<T> {
   /** When upkeep is next worth a look. */
   nextLookAt(slot: Slot<T>, now: number): number {
     const { maxIdleTimeMs } = this.options;
-    // In use, it is judged when it comes back. One look per period is enough then, and lending sets no deadline.
-    if (slot.state !== SlotState.idle) return now + Math.min(maxIdleTimeMs, slot.checkEveryMs);
+    if (slot.state !== SlotState.idle) {
+      // In use, it is judged when it comes back. One look per period is enough then, and lending sets no deadline; but
+      // none later than its end, or it could come back before that and lie idle long after.
+      const period = now + Math.min(maxIdleTimeMs, slot.checkEveryMs);
+      return slot.expiresAt > now ? Math.min(slot.expiresAt, period) : period;
+    }
     const idleUntil = slot.idleSince + maxIdleTimeMs;
     const checkAt = this.lastKnownGood(slot) + slot.checkEveryMs;
     // The minimum outlives its idle time; it is looked at again a whole idle time later.

@@ -3,6 +3,7 @@ import { CreateRecord } from './create-record.js';
 import type { Deadlines } from './deadlines.js';
 import type { Effects } from './effects.js';
 import { FactoryRunner, type SlotOwner } from './factory-runner.js';
+import type { HookEnd } from './hook-call.js';
 import { IdleStack } from './idle-stack.js';
 import { ConnectionLostError } from './pool-errors.js';
 import type { PoolEvents } from './pool-events.js';
@@ -125,11 +126,9 @@ export class SlotSet<T> {
     this.move(slot, SlotState.active);
   }
 
-  park(slot: Slot<T>, now: number): void {
+  park(slot: Slot<T>): void {
     this.move(slot, SlotState.idle);
-    // One that was only checked goes back among those that nobody needed.
-    if (slot.idleSince === now) this.idle.push(slot);
-    else this.idle.pushCold(slot);
+    this.idle.put(slot);
   }
 
   check(slot: Slot<T>): void {
@@ -226,7 +225,10 @@ export class SlotSet<T> {
           this.enrol(slot);
           return this.opened(slot, connection);
         }
-        this.runner.destroyStray(connection);
+        this.runner.destroyStray(connection, (end) => {
+          this.tellFailure('destroy', slot, end);
+          effects.run();
+        });
         effects.run();
       },
       openFailed: (slot, error) => {
@@ -243,16 +245,20 @@ export class SlotSet<T> {
       resetEnded: (slot, end) => {
         if (slot.state !== SlotState.checking) return;
         slot.idleSince = clock.now();
-        if (!end.ok) events.tell('hookError', { hook: 'reset', id: slot.id, error: end.error });
+        this.tellFailure('reset', slot, end);
         this.hookEnded(slot, end.ok ? undefined : 'reset', end.ok ? undefined : end.error);
       },
       destroyed: (slot, end) => {
-        if (!end.ok) events.tell('hookError', { hook: 'destroy', id: slot.id, error: end.error });
+        this.tellFailure('destroy', slot, end);
         this.forget(slot);
         this.owner.advance(clock.now());
       },
       broken: (slot, error) => this.broken(slot, error),
     };
+  }
+
+  private tellFailure(hook: 'reset' | 'destroy', slot: Slot<T>, end: HookEnd<void>): void {
+    if (!end.ok) this.parts.events.tell('hookError', { hook, id: slot.id, error: end.error });
   }
 
   private hookEnded(slot: Slot<T>, failedBy: DestroyCause | undefined, error: unknown): void {
@@ -275,7 +281,7 @@ export class SlotSet<T> {
     events.tell('create', { id: slot.id, tookMs: now - slot.createdAt });
     counters.created += 1;
     // Dead on arrival is a failed create, or an upstream that accepts and hangs up would be dialled without a pause.
-    if (slot.doom === 'broken') this.failed(slot.brokenBy, slot);
+    if (slot.doom === 'broken') this.failed(slot.brokenBy ?? new Error('broken before it was open'), slot);
     else this.creates.succeeded();
     slot.connection = connection;
     this.connections.add(connection);
@@ -289,7 +295,7 @@ export class SlotSet<T> {
     const { clock, counters, events } = this.parts;
     const now = clock.now();
     counters.createFailed += 1;
-    this.creates.failed(error, now);
+    this.creates.failed(error, slot.createdAt, now);
     this.retryLater();
     events.tell('createError', { error, inRow: this.creates.failuresInRow, tookMs: now - slot.createdAt });
     this.owner.createFailed(error);

@@ -83,6 +83,8 @@ const FLAGS = [
 
   it('can be used with the keyboard alone', async () => {
     await page.goto(sample.url);
+    // The field has the focus from the start, but not before the page is drawn.
+    await page.locator('#q:focus').waitFor();
     await page.keyboard.press('Tab');
     await page.keyboard.press('Tab');
     expect(await page.locator(':focus').textContent()).toBe('What happens when the upstream is down?');
