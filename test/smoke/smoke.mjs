@@ -17,7 +17,8 @@ const app = spawn('npm', ['start'], {
   stdio: ['ignore', 'pipe', 'inherit'],
   detached: true,
 });
-const ended = once(app, 'exit');
+// Not `exit`: npm goes first. The pipe closes when the app, its grandchild, has gone too.
+const ended = once(app, 'close');
 app.once('exit', (code, signal) => (app.reason = `the app ended early: ${signal ?? code}`));
 
 let output = '';
