@@ -108,7 +108,12 @@ export class ConnectionPool<T> implements AsyncDisposable {
 
   /** Borrows an idle connection that needs no check, if there is one and nobody waits; else `undefined`. */
   tryAcquire(): Lease<T> | undefined {
-    return this.lendReady(this.clock.now());
+    const now = this.clock.now();
+    const lease = this.lendReady(now);
+    // It may have come upon dead ones: they are to be closed, and the minimum restored. (An acquire first takes its place
+    // in the queue, and only then lets user code run, which may abort it.)
+    if (lease === undefined && !this.effects.isEmpty) this.advance(now);
+    return lease;
   }
 
   /**
@@ -204,8 +209,6 @@ export class ConnectionPool<T> implements AsyncDisposable {
       }
       this.slots.destroy(slot, cause);
     }
-    // It may have come upon dead ones: they are to be closed, and the minimum restored.
-    if (!this.effects.isEmpty) this.advance(now);
     return undefined;
   }
 

@@ -61,7 +61,7 @@ export class Slot<T> extends Deadline {
 }
 
 /**
- * A pooled connection as users see it; a live view. Times are on the pool's clock (`performance.now()` unless another
+ * A pooled connection as users see it, at the moment of asking. Times are on the pool's clock (`performance.now()` unless another
  * was given).
  *
  * @publicApi

@@ -173,6 +173,7 @@ describe('options of a call', () => {
     ['a negative timeout', { timeoutMs: -1 }],
     ['a timeout that is NaN', { timeoutMs: NaN }],
     ['an unknown key', { timeout: 5 }],
+    ['a signal, which it does not take', { signal: AbortSignal.abort() }],
     ['null', null],
   ])('reject that close() for %s, and the pool stays open', async (_what, options) => {
     const { pool } = rig();

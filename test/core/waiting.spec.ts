@@ -444,6 +444,20 @@ describe('an abort signal', () => {
     expect(counts(pool)).toEqual({ idle: 1 });
   });
 
+  it('aborted while a dead connection is being cleared away wins, too', async () => {
+    const controller = new AbortController();
+    const { pool, clock } = poolOf({
+      create: () => ({}),
+      looksAlive: () => false,
+      destroy: () => controller.abort('mine'),
+    });
+    (await pool.acquire()).release();
+    const waiter = watch(pool.acquire({ signal: controller.signal }));
+    await clock.advance(0);
+    expect(waiter).toMatchObject({ is: 'rejected', error: { code: 'POOL_ACQUIRE_ABORTED', cause: 'mine' } });
+    expect(counts(pool)).toEqual({ idle: 1 });
+  });
+
   it('may be shared by many waiters, which all leave by one abort', async () => {
     const { pool, clock } = rig({ maxConnections: 1 });
     await pool.acquire();
