@@ -61,8 +61,8 @@ export class Slot<T> extends Deadline {
 }
 
 /**
- * A pooled connection as users see it, at the moment of asking. Times are on the pool's clock (`performance.now()` unless another
- * was given).
+ * A pooled connection as users see it, at the moment of asking. Times are on the pool's clock (`performance.now()`
+ * unless another was given).
  *
  * @publicApi
  */
