@@ -38,15 +38,20 @@ try {
   console.error(`smoke: ${error.message}`);
   process.exitCode = 1;
 } finally {
-  process.kill(-app.pid, 'SIGTERM');
+  signal('SIGTERM');
   const stopped = await Promise.race([ended, sleep(STOP_WITHIN_MS, 'still running')]);
   if (stopped === 'still running') {
     console.error(`smoke: SIGTERM did not end the app within ${STOP_WITHIN_MS} ms`);
-    process.kill(-app.pid, 'SIGKILL');
+    signal('SIGKILL');
     process.exitCode = 1;
   } else console.log('smoke: stopped');
 }
 process.exit();
+
+/** To all of its group. */
+function signal(name) {
+  if (app.pid !== undefined) process.kill(-app.pid, name);
+}
 
 async function search(url) {
   const answer = await fetch(`${url}/search?q=${encodeURIComponent(QUESTION)}`);

@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
  * calls from the garbage collector, and tests look at what that collects.
  */
 export function captureFrames(below) {
-  const { prepareStackTrace, stackTraceLimit } = Error;
+  const { stackTraceLimit } = Error;
+  const formatter = Reflect.get(Error, 'prepareStackTrace');
   try {
     Error.stackTraceLimit = 40;
     Error.prepareStackTrace = (_error, sites) => sites.map((site) => new Frame(site));
@@ -13,7 +14,7 @@ export function captureFrames(below) {
     Error.captureStackTrace(holder, below);
     return holder.stack.filter((frame) => frame.file !== '');
   } finally {
-    Error.prepareStackTrace = prepareStackTrace;
+    Error.prepareStackTrace = formatter;
     Error.stackTraceLimit = stackTraceLimit;
   }
 }
