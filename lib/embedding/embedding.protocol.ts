@@ -7,7 +7,7 @@ export interface RequestSettings {
   readonly dimensions: number | undefined;
 }
 
-/** The body of a `POST /embeddings`. base64 is a quarter of the bytes of numbers and decodes ten times faster. @internal */
+/** The body of a `POST /embeddings`. base64 is down to a quarter of the bytes and decodes 6 to 12 times faster. @internal */
 export function requestBody(texts: readonly string[], { model, dimensions }: RequestSettings): object {
   return { model, input: texts, encoding_format: 'base64', ...(dimensions === undefined ? {} : { dimensions }) };
 }
