@@ -61,6 +61,8 @@ export class EmbeddingService {
    * Rejects with an {@link EmbeddingError}, or with a {@link PoolError} when no connection could be had.
    */
   async embedMany(texts: readonly string[], options: EmbedManyOptions = {}): Promise<Float32Array[]> {
+    if (!Array.isArray(texts))
+      throw new TypeError(`embedMany: expected an array of texts, got a value of type ${typeof texts}`);
     texts.forEach(refuseBlank);
     const batches = this.batchesOf(texts);
     const vectors: Float32Array[] = Array.from({ length: texts.length });

@@ -76,7 +76,8 @@ export class HttpConnectionFactory implements ConnectionFactory<HttpConnection> 
     if (!this.#isSecure) return connect({ host, port: Number(base.port || 80) });
     // An IP address is no server name: certificates name it as an address.
     const servername = /^[\d.]+$|:/.test(host) ? undefined : host;
-    const socket = connectTls({ host, port: Number(base.port || 443), servername, session: this.#session, ...tls });
+    // The address last: `tls` says how to speak to the server of `baseURL`, not to which one.
+    const socket = connectTls({ servername, session: this.#session, ...tls, host, port: Number(base.port || 443) });
     return socket.on('session', (session: Buffer) => (this.#session = session));
   }
 }

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { Inject, Optional } from '@nestjs/common';
+import { Inject } from '@nestjs/common';
 import { type AcquireOptions, type ConnectionPool } from '../core/index.js';
 import { type LeasedParameter, leasedParameters } from './leased.decorator.js';
 import { onlyRegistry } from './pool.registry.js';
@@ -75,7 +75,8 @@ async function lend(
   const acquire: AcquireOptions = { acquireTimeoutMs, signal: signal?.(...args) };
   return pool.use((connection) => {
     const filled = [...args];
-    for (const { index } of parameters) filled[index] ??= connection;
+    // Only `undefined` is "not given"; a caller's null is the caller's.
+    for (const { index } of parameters) if (filled[index] === undefined) filled[index] = connection;
     const result = Reflect.apply(method, self, filled);
     if (typeof (result as Promise<unknown> | undefined)?.then !== 'function') throw place.error(SYNC);
     return result;
@@ -117,13 +118,12 @@ class DecoratedMethod {
   }
 
   /**
-   * Has Nest inject the pool into a hidden property, and reads it from there. An instance that Nest did not make has none:
-   * then the application's registry is asked, if just one application runs in this process.
+   * Has Nest inject the pool into a hidden property, and reads it from there; so that a pool which no module registers
+   * stops the boot, and not the first call. An instance that Nest did not make has none: then the application's registry is asked, if just one application runs in this process.
    */
   injected(name: string): (self: unknown) => ConnectionPool<unknown> | undefined {
     const property = Symbol(`pool ${name} of ${String(this.key)}()`);
     Inject(getPoolToken(name))(this.target, property);
-    Optional()(this.target, property);
     return (self) => {
       const own = (self as Record<symbol, ConnectionPool<unknown> | undefined>)[property];
       if (own !== undefined) return own;

@@ -7,7 +7,7 @@ const assert = require('node:assert/strict');
 const { Module, Injectable } = require('@nestjs/common');
 const { NestFactory } = require('@nestjs/core');
 const { FastifyAdapter } = require('@nestjs/platform-fastify');
-const { customPool, getPoolToken, InjectPool, PoolModule } = require('nestjs-pools');
+const { customPool, getPoolToken, InjectPool, Leased, PoolModule, UsePool } = require('nestjs-pools');
 const { PoolHealthModule } = require('nestjs-pools/health');
 
 let isUp = true;
@@ -30,8 +30,15 @@ class Answers {
   get() {
     return this.pool.use(({ answer }) => answer);
   }
+  async leased(connection) {
+    return connection.answer;
+  }
 }
 Injectable()(Answers);
+Leased()(Answers.prototype, 'leased', 0);
+const leased = Object.getOwnPropertyDescriptor(Answers.prototype, 'leased');
+UsePool('answers')(Answers.prototype, 'leased', leased);
+Object.defineProperty(Answers.prototype, 'leased', leased);
 InjectPool('answers')(Answers, undefined, 0);
 
 class AppModule {}
@@ -55,6 +62,7 @@ async function check(platform, adapter) {
   const pool = app.get(getPoolToken('answers'));
 
   assert.equal(await app.get(Answers).get(), 42);
+  assert.equal(await app.get(Answers).leased(), 42);
   assert.equal((await health('live')).status, 'ok');
   assert.equal((await health('ready')).details.answers.status, 'up');
 

@@ -201,6 +201,7 @@ describe('what a caller is told', () => {
       const error = await failure<EmbeddingInputError>(service.embedMany(['fine', blank]));
       expect([error.code, error.index]).toEqual(['EMBEDDING_INPUT', 1]);
     }
+    await expect(service.embedMany('one text' as unknown as string[])).rejects.toThrow('expected an array of texts');
     expect(server.stats().requests).toBe(0);
   });
 

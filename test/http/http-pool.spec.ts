@@ -116,7 +116,7 @@ describe('a pooled HTTP connection', () => {
   it('speaks TLS to a server whose authority it was given, and to no other', async () => {
     const { ca, key, cert } = makeCertificate();
     server = await CountingServer.start((_request, response) => response.end('safe'), { key, cert });
-    poolOf({ tls: { ca } });
+    poolOf({ tls: { ca, port: 1, host: 'elsewhere.invalid' } });
     expect((await pool.use(({ client }) => client.get('/'))).data).toBe('safe');
     await pool.close();
     poolOf();

@@ -17,6 +17,11 @@ class Service {
   }
 
   @UsePool('documents')
+  async pair(@Leased() one?: GatedConnection, @Leased() two?: GatedConnection): Promise<unknown[]> {
+    return [one && one.id, two?.id];
+  }
+
+  @UsePool('documents')
   async fail(): Promise<void> {
     throw new Error('the work failed');
   }
@@ -26,8 +31,10 @@ class Service {
 
   @UsePool('documents')
   @UsePool('other')
-  async both(@Leased('documents') one?: GatedConnection, @Leased('other') two?: GatedConnection): Promise<boolean> {
-    return one !== undefined && two !== undefined && one !== two;
+  async both(@Leased('documents') one?: GatedConnection, @Leased('other') two?: GatedConnection): Promise<string> {
+    const kind = (value: unknown): string =>
+      value === null ? 'null' : value === undefined ? 'nothing' : 'a connection';
+    return one === two ? 'the same' : `${kind(one)} and ${kind(two)}`;
   }
 }
 
@@ -57,6 +64,18 @@ describe('@UsePool', () => {
     expect(pool.stats().released).toBe(0);
   });
 
+  it('takes a null that the caller passes for what it is', async () => {
+    const { service, pool } = await bootService();
+    expect(await service.name('Ada', null as unknown as GatedConnection)).toBe('hello Ada by undefined');
+    expect(pool.stats().released).toBe(0);
+    expect(await service.pair(null as unknown as GatedConnection)).toEqual([null, expect.any(Number)]);
+  });
+
+  it('stops the boot where no module registers its pool, and names the class and the pool', async () => {
+    const booting = boot({ imports: [PoolModule.forRoot({ pools: { other: gatedPool() } })], providers: [Service] });
+    await expect(booting).rejects.toThrow(/Service.*Pool\(documents\)/s);
+  });
+
   it('lets the caller end the wait by a signal among the arguments, and takes a timeout of its own', async () => {
     const { service, pool } = await bootService(1);
     const lease = await pool.acquire();
@@ -67,7 +86,7 @@ describe('@UsePool', () => {
 
   it('leases from several pools for one method', async () => {
     const { service } = await bootService();
-    expect(await service.both()).toBe(true);
+    expect(await service.both()).toBe('a connection and a connection');
   });
 
   it('keeps the name, the length and the metadata of the method', () => {
