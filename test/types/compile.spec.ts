@@ -5,6 +5,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import ts from 'typescript';
+import { call, until } from '../support/sample-process.js';
 import { startEmbeddingUpstream } from '../../sample-app/embedding-upstream/embedding-upstream.js';
 
 const root = join(import.meta.dirname, '../..');
@@ -64,15 +65,18 @@ describe('the examples of README.md', () => {
       EMBEDDINGS_URL: upstream.url,
       EMBEDDINGS_API_KEY: 'sk-quick-start',
     };
-    const app = spawn(process.execPath, [join(folder, 'main.js')], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    const app = spawn(process.execPath, [join(folder, 'main.js')], { env, stdio: ['ignore', 'ignore', 'inherit'] });
     const ended = once(app, 'exit');
     try {
-      await new Promise<void>((resolve, reject) => {
-        app.once('exit', () => reject(new Error('the quick start ended')));
-        app.stdout.on('data', (chunk: Buffer) => chunk.toString().includes('successfully started') && resolve());
+      // Nest says that it has started before it listens; so the port is asked, and not the log.
+      await until('the quick start answers', 30_000, async () => {
+        if (app.exitCode !== null) throw new Error('the quick start ended');
+        return call(`http://127.0.0.1:${port}/health/live`).then(
+          () => true,
+          () => false,
+        );
       });
-      const ask = async (path: string): Promise<any> =>
-        (await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: 'close' } })).json();
+      const ask = async (path: string): Promise<any> => (await call(`http://127.0.0.1:${port}${path}`)).json;
       const { similarity, database } = await ask('/similarity?a=a%20pool%20of%20connections&b=connection%20pools');
       expect(similarity).toBeGreaterThan(0.3);
       expect(database).toContain('PostgreSQL');
