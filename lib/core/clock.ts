@@ -1,3 +1,5 @@
+import { hrtime } from 'node:process';
+
 /**
  * A timer that a {@link Clock} has set.
  *
@@ -25,13 +27,28 @@ export interface Clock {
   clearTimeout(timer: ClockTimer): void;
 }
 
+/** `hrtime()` counts from another moment than `performance.now()`; what lies between them never changes. */
+const ORIGIN_MS = performance.now() - sinceBoot();
+
 /**
- * The machine's monotonic clock: a system clock that is set, or leaps, has no effect on it.
+ * The machine's monotonic clock, on the scale of `performance.now()`: a system clock that is set, or leaps, has no effect
+ * on it. Read by `hrtime()`, which is the cheapest, and two readings are half of what a lease costs.
  *
  * @publicApi
  */
 export const systemClock: Clock = {
-  now: () => performance.now(),
+  now: () => ORIGIN_MS + sinceBoot(),
   setTimeout: (callback, delayMs) => setTimeout(callback, delayMs),
   clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout),
 };
+
+function sinceBoot(): number {
+  // By index: to destructure costs a third more.
+  const time = hrtime();
+  return time[0] * 1e3 + time[1] / 1e6;
+}
+
+/** The calendar's time so many milliseconds from now, for what people read. @internal */
+export function dateIn(ms: number): Date {
+  return new Date(Date.now() + ms);
+}

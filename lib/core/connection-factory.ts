@@ -43,6 +43,11 @@ export interface ConnectionFactory<T> {
   reset?(connection: T, context: HookContext): Promise<void> | void;
   /** Closes a connection. Called exactly once for every connection that was not detached. */
   destroy?(connection: T, context: HookContext): Promise<void> | void;
+  /**
+   * Whether a failed create may succeed by itself later. `false`, as does `error.retryable === false`, stops the background
+   * from trying again until the next acquire asks: a wrong password that is repeated locks the account.
+   */
+  retryable?(error: unknown): boolean;
   /** A free check without I/O, asked at every lease. It must be synchronous and touch nothing, the pool least of all. */
   looksAlive?(connection: T): boolean;
 }

@@ -23,20 +23,24 @@
  * the state is whole. Three doors carry everything: `admit` for a connection in nobody's hands, `destroy` for one that
  * ends, `pump` for what the pool wants next.
  */
-import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock } from './clock.js';
+import { DeadlockWatch } from './deadlock-watch.js';
 import { Deadlines } from './deadlines.js';
 import { Effects } from './effects.js';
-import { Lease, type LeaseDesk } from './lease.js';
+import type { Lease } from './lease.js';
+import { LeaseDesk } from './lease-desk.js';
+import { checkClose, checkReady } from './option-rules.js';
+import { Outside } from './outside.js';
 import { type CloseReport, PoolClose } from './pool-close.js';
 import * as errors from './pool-errors.js';
 import { type PoolEventName, PoolEvents, type PoolListener } from './pool-events.js';
 import * as door from './pool-options.js';
 import { type DestroyCause, PoolCounters, type PoolStateName, type PoolStats } from './pool-stats.js';
 import { Readiness } from './readiness.js';
-import type { Slot } from './slot.js';
-import { SlotSet, type SlotSetOwner } from './slot-set.js';
-import { Waiter, type WaiterOwner, WaitQueue } from './wait-queue.js';
+import { type ConnectionInfo, infoOf, type Slot, SlotState, type StackHolder } from './slot.js';
+import { SlotSet } from './slot-set.js';
+import type { WaitQueue } from './wait-queue.js';
+import { WaitingRoom } from './waiting-room.js';
 
 type Phase = { readonly is: 'open' | 'draining' } | { readonly is: 'closed'; readonly close: PoolClose };
 
@@ -55,36 +59,50 @@ export class ConnectionPool<T> implements AsyncDisposable {
   private phase: Phase = { is: 'open' };
   /** Whether the minimum is wanted: from the first acquire or `start()` on. */
   private isStarted = false;
-  private readonly waiters: WaitQueue<Lease<T>>;
-  private readonly readiness: Readiness;
-  private readonly slots: SlotSet<T>;
-  private readonly desk: LeaseDesk<T>;
+  private isSuspended = false;
   private readonly counters = new PoolCounters();
   private readonly effects: Effects;
   private readonly events: PoolEvents;
   private readonly deadlines: Deadlines;
+  private readonly deadlocks: DeadlockWatch | undefined;
+  private readonly slots: SlotSet<T>;
+  private readonly room: WaitingRoom<T>;
+  private readonly waiters: WaitQueue<Lease<T>>;
+  private readonly readiness: Readiness;
+  private readonly desk: LeaseDesk<T>;
 
   /**
    * @throws {@link PoolOptionsError} naming every option that is wrong
    */
   constructor(poolOptions: door.PoolOptions<T>) {
-    this.options = door.resolvePoolOptions(poolOptions);
-    const { name, clock } = this.options;
-    const outside = AsyncLocalStorage.snapshot();
+    const options = (this.options = door.resolvePoolOptions(poolOptions));
+    const { name, clock } = options;
     this.name = name;
     this.clock = clock;
+    const outside = new Outside();
     const effects = (this.effects = new Effects(outside));
-    const events = (this.events = new PoolEvents(effects));
-    const deadlines = (this.deadlines = new Deadlines(clock, outside, () => this.wake()));
-    this.waiters = new WaitQueue(deadlines);
-    const { counters } = this;
-    this.slots = new SlotSet(this.options, { clock, deadlines, effects, events, counters }, this.ownSlots());
+    const events = (this.events = new PoolEvents(name, effects));
+    const deadlines = (this.deadlines = new Deadlines(clock, outside, (now) => this.advance(now)));
+    const parts = { clock, deadlines, effects, events, counters: this.counters };
+    const advance = (now: number): void => this.advance(now);
+    const admit = (slot: Slot<T>, now: number): void => this.admit(slot, now);
+    this.deadlocks = options.detectDeadlock ? new DeadlockWatch() : undefined;
+    this.slots = new SlotSet(options, parts, {
+      admit,
+      advance,
+      wantsLate: () => this.phase.is !== 'closed' && (this.waiters.size > 0 || this.isBelowMinimum),
+      createFailed: (error, isRetryable) => this.createFailed(error, isRetryable),
+    });
+    const stats = (): PoolStats => this.stats();
+    this.room = new WaitingRoom(options, parts, this.slots, this.deadlocks, { stats, advance });
+    this.waiters = this.room.queue;
+    const isUnwanted = (slot: Slot<T>, now: number): boolean => this.unwantedBecause(slot, now) !== undefined;
+    this.desk = new LeaseDesk(options, parts, this.slots, { admit, advance, isUnwanted });
     this.readiness = new Readiness(clock, deadlines, {
-      timeout: (waitedMs) => this.timeoutError(waitedMs),
-      abort: (reason) => new errors.AcquireAbortedError(name, this.stats(), reason),
+      timeoutError: (waitedMs) => this.room.describeTimeout(waitedMs),
+      abortError: (_waitedMs, reason) => new errors.AcquireAbortedError(name, this.stats(), reason),
       left: () => this.deadlines.keepAlive(this.isAwaited),
     });
-    this.desk = this.openDesk();
   }
 
   /** Whether the pool is open, draining or closed. */
@@ -93,23 +111,25 @@ export class ConnectionPool<T> implements AsyncDisposable {
   }
 
   /**
-   * Borrows a connection, waiting for one if need be. The oldest waiter is always served first.
+   * Borrows a connection, waiting for one if need be. Among those of one priority the oldest waiter is always served first.
    *
    * Rejects with {@link AcquireTimeoutError}, {@link AcquireAbortedError}, {@link PoolExhaustedError},
-   * {@link ConnectionCreateError}, {@link PoolClosedError}, or {@link PoolOptionsError} for wrong options.
+   * {@link PoolDownError}, {@link ConnectionCreateError}, {@link NoHealthyConnectionError}, {@link PoolDeadlockError},
+   * {@link PoolClosedError}, or {@link PoolOptionsError} for wrong options.
    */
   acquire(options?: door.AcquireOptions): Promise<Lease<T>> {
-    const refusal = options === undefined ? undefined : this.refuseOptions(options);
-    if (refusal !== undefined) return Promise.reject(refusal);
+    const problem = options === undefined ? undefined : this.room.problemOf(options);
+    if (problem !== undefined) return Promise.reject(problem);
+    const acquiredAt = this.desk.sampleStack(acquire);
     const now = this.clock.now();
-    const lease = this.lendReady(now);
-    return lease === undefined ? this.wait(options, now) : Promise.resolve(lease);
+    const lease = this.lendReady(now, acquiredAt);
+    return lease === undefined ? this.wait(options, now, acquiredAt) : Promise.resolve(lease);
   }
 
   /** Borrows an idle connection that needs no check, if there is one and nobody waits; else `undefined`. */
   tryAcquire(): Lease<T> | undefined {
     const now = this.clock.now();
-    const lease = this.lendReady(now);
+    const lease = this.lendReady(now, this.desk.sampleStack(tryAcquire));
     // It may have come upon dead ones: they are to be closed, and the minimum restored. (An acquire first takes its place
     // in the queue, and only then lets user code run, which may abort it.)
     if (lease === undefined && !this.effects.isEmpty) this.advance(now);
@@ -123,8 +143,11 @@ export class ConnectionPool<T> implements AsyncDisposable {
    */
   async use<R>(work: (connection: T, lease: Lease<T>) => R | Promise<R>, options?: door.AcquireOptions): Promise<R> {
     const lease = await this.acquire(options);
+    // A close by force came between: the work has not begun, and need not.
+    if (!lease.isHeld) throw new errors.PoolClosedError(this.name, this.stats());
     try {
-      return await work(lease.connection, lease);
+      if (this.deadlocks === undefined) return await work(lease.connection, lease);
+      return await this.deadlocks.run(lease, () => work(lease.connection, lease));
     } finally {
       lease[Symbol.dispose]();
     }
@@ -138,14 +161,14 @@ export class ConnectionPool<T> implements AsyncDisposable {
   /**
    * Waits until the minimum is open.
    *
-   * Rejects with {@link AcquireTimeoutError}, {@link AcquireAbortedError}, {@link PoolClosedError}, or
-   * {@link PoolOptionsError} for wrong options.
+   * Rejects with {@link AcquireTimeoutError}, {@link AcquireAbortedError}, {@link PoolClosedError} (also while draining, for
+   * then the minimum is not opened any more), or {@link PoolOptionsError} for wrong options.
    */
   ready(options: door.ReadyOptions = {}): Promise<void> {
-    const problems = door.checkReady(options);
+    const problems = checkReady(options);
     if (problems.length > 0) return Promise.reject(new errors.PoolOptionsError(this.name, problems));
     const { timeoutMs = this.options.acquireTimeoutMs, signal } = options;
-    if (this.phase.is === 'closed') return Promise.reject(new errors.PoolClosedError(this.name, this.stats()));
+    if (this.phase.is !== 'open') return Promise.reject(new errors.PoolClosedError(this.name, this.stats()));
     if (signal?.aborted) {
       return Promise.reject(new errors.AcquireAbortedError(this.name, this.stats(), signal.reason));
     }
@@ -154,14 +177,69 @@ export class ConnectionPool<T> implements AsyncDisposable {
 
   /** A frozen snapshot, at constant cost. */
   stats(): PoolStats {
-    return this.counters.snapshot(this.slots.snapshot(), this.waiters.size, this.phase.is);
+    return this.counters.snapshot(this.slots.snapshot(), this.waiters.size, this.phase.is, this.isSuspended);
+  }
+
+  /**
+   * Changes the limits. Shrinking closes idle connections at once and leased ones as they come back; growing serves those
+   * who wait. A minimum that nobody has set follows the maximum.
+   *
+   * @throws {@link PoolOptionsError} naming every value that is wrong; {@link PoolClosedError} after `close()`
+   */
+  resize(options: door.ResizeOptions): void {
+    if (this.phase.is === 'closed') throw new errors.PoolClosedError(this.name, this.stats());
+    this.options.size.change(this.name, options);
+    this.slots.destroyIdle('evicted', this.slots.surplus);
+    this.advance(this.clock.now());
+  }
+
+  /**
+   * Closes idle connections: all, or those that `predicate` picks. An error that it throws reaches the caller, and nothing
+   * is closed then. The minimum is restored in the background.
+   *
+   * @returns how many
+   * @throws {@link PoolOptionsError} for a predicate that is no function
+   */
+  evict(predicate: (connection: T, info: ConnectionInfo) => boolean = () => true): number {
+    if (typeof predicate !== 'function') {
+      throw new errors.PoolOptionsError(this.name, ['evict: expected a function of a connection and its info']);
+    }
+    // It may use the pool, so a connection that was idle when it was asked need not be so any more.
+    const isIdle = (slot: Slot<T>): boolean => slot.state === SlotState.idle;
+    const picked = this.slots.idle
+      .list()
+      .filter((slot) => isIdle(slot) && predicate(slot.connection as T, infoOf(slot)));
+    const evicted = picked.filter(isIdle);
+    for (const slot of evicted) this.slots.evict(slot, 'evicted');
+    this.advance(this.clock.now());
+    return evicted.length;
+  }
+
+  /**
+   * Replaces all connections, as after a failover: idle ones are closed now, leased ones when they come back, and those
+   * that are being opened are never lent.
+   */
+  retireAll(): void {
+    this.slots.retireAll('evicted');
+    this.advance(this.clock.now());
+  }
+
+  /** Lends nothing until {@link ConnectionPool.resume}. Acquires wait, each until its deadline; connections still come back. */
+  suspend(): void {
+    this.isSuspended = true;
+  }
+
+  /** Lends again, the oldest waiter first. */
+  resume(): void {
+    this.isSuspended = false;
+    this.advance(this.clock.now());
   }
 
   /** Stops keeping connections: idle ones are closed, returned ones too unless somebody waits. Acquires are still served. */
   drain(): void {
     if (this.phase.is !== 'open') return;
     this.enter({ is: 'draining' });
-    this.slots.destroyIdle('closed');
+    this.readiness.reject(new errors.PoolClosedError(this.name, this.stats()));
     this.advance(this.clock.now());
   }
 
@@ -172,7 +250,7 @@ export class ConnectionPool<T> implements AsyncDisposable {
    * @returns rejects with {@link PoolOptionsError} for a wrong `timeoutMs`, never for a connection that would not close
    */
   close(options: door.CloseOptions = {}): Promise<CloseReport> {
-    const problems = door.checkClose(options);
+    const problems = checkClose(options);
     if (problems.length > 0) return Promise.reject(new errors.PoolOptionsError(this.name, problems));
     const { timeoutMs = this.options.closeTimeoutMs } = options;
     const now = this.clock.now();
@@ -195,48 +273,43 @@ export class ConnectionPool<T> implements AsyncDisposable {
     return this.events.on(event, listener);
   }
 
-  private lendReady(now: number): Lease<T> | undefined {
-    if (this.waiters.size > 0 || this.phase.is === 'closed') return undefined;
+  private lendReady(now: number, acquiredAt: StackHolder | undefined): Lease<T> | undefined {
+    if (this.waiters.size > 0 || this.isSuspended) return undefined;
     for (let slot = this.slots.idle.peek(); slot !== undefined; slot = this.slots.idle.peek()) {
       const cause = this.slots.policy.unfit(slot, now);
       if (cause === undefined && this.slots.policy.needsCheck(slot, now)) break;
-      this.slots.idle.remove(slot);
-      if (cause === undefined) {
-        const lease = this.lend(slot, now, 0);
-        this.counters.acquiredDirect += 1;
-        if (!this.effects.isEmpty) this.advance(now);
-        return lease;
+      if (cause !== undefined) {
+        this.slots.evict(slot, cause);
+        continue;
       }
-      this.slots.destroy(slot, cause);
+      this.slots.idle.remove(slot);
+      const lease = this.desk.lend(slot, now, 0, acquiredAt);
+      this.counters.acquiredDirect += 1;
+      if (!this.effects.isEmpty) this.advance(now);
+      return lease;
     }
     return undefined;
   }
 
-  private lend(slot: Slot<T>, now: number, waitedMs: number): Lease<T> {
-    this.slots.lend(slot);
-    slot.usageCount += 1;
-    slot.lastUsedAt = now;
-    const lease = new Lease(this.desk, slot);
-    slot.lease = lease;
-    if (this.events.has('acquire')) this.events.tell('acquire', { id: slot.id, waitedMs });
-    return lease;
-  }
-
   /** Hands a connection over, never frees it first: nobody can come between. */
-  private serve(waiter: Waiter<Lease<T>>, slot: Slot<T>, now: number): void {
+  private serve(slot: Slot<T>, now: number): void {
+    const waiter = this.waiters.shift()!;
     this.counters.acquiredWaited += 1;
-    waiter.resolve(this.lend(slot, now, now - waiter.since));
+    waiter.resolve(this.desk.lend(slot, now, now - waiter.since, waiter.extras?.acquiredAt));
     if (this.waiters.size === 0) this.deadlines.keepAlive(this.isAwaited);
   }
 
-  private wait(options: door.AcquireOptions = {}, now: number): Promise<Lease<T>> {
-    const { signal, acquireTimeoutMs = this.options.acquireTimeoutMs } = options;
-    const refusal = this.refuseToQueue(acquireTimeoutMs);
-    if (refusal !== undefined) return this.startAnd(Promise.reject(refusal));
-    const queued = new Promise<Lease<T>>((resolve, reject) => {
-      this.waiters.push(new Waiter(this.acquirers, resolve, reject, now, signal), now + acquireTimeoutMs);
-    });
-    return this.startAnd(queued, now);
+  private wait(options: door.AcquireOptions | undefined, now: number, at: StackHolder | undefined): Promise<Lease<T>> {
+    const refusal = this.room.refusalOf(options, this.phase.is === 'closed');
+    if (refusal !== undefined) return this.startAnd(Promise.reject(refusal), now);
+    const queued = this.room.queueUp(options, now, at);
+    // The hot path of a busy pool: one more behind others changes nothing else, so there is nothing else to look at.
+    return this.waiters.size > 1 && this.isBusy ? queued : this.startAnd(queued, now);
+  }
+
+  private get isBusy(): boolean {
+    const { idle, canOpen, creates } = this.slots;
+    return idle.size === 0 && canOpen === 0 && !creates.isDown && this.deadlocks === undefined && this.effects.isEmpty;
   }
 
   private startAnd<R>(promise: Promise<R>, now = this.clock.now()): Promise<R> {
@@ -245,117 +318,25 @@ export class ConnectionPool<T> implements AsyncDisposable {
     return promise;
   }
 
-  private refuseOptions(options: door.AcquireOptions): Error | undefined {
-    const problems = door.checkAcquire(options);
-    if (problems.length > 0) return new errors.PoolOptionsError(this.name, problems);
-    if (!options.signal?.aborted) return undefined;
-    const error = this.aborted(0, options.signal.reason);
-    this.effects.run();
-    return error;
-  }
-
-  private refuseToQueue(acquireTimeoutMs: number): Error | undefined {
-    if (this.phase.is === 'closed') {
-      this.refused('closed');
-      return new errors.PoolClosedError(this.name, this.stats());
-    }
-    if (acquireTimeoutMs === 0) return this.timedOut(0);
-    const underWay = this.slots.creating + this.slots.canOpen + this.slots.checking + this.slots.idle.size;
-    if (this.waiters.size < this.options.maxWaiting + underWay) return undefined;
-    this.refused('full');
-    return new errors.PoolExhaustedError(this.name, this.stats(), this.slots.creates.currentError);
-  }
-
-  private readonly acquirers: WaiterOwner<Lease<T>> = {
-    timedOut: (waiter, now) => {
-      // Made while the waiter still counts: the numbers in its error are those that it waited among.
-      const error = this.timedOut(now - waiter.since);
-      this.waiters.remove(waiter);
-      waiter.reject(error);
-    },
-    aborted: (waiter) => {
-      const now = this.clock.now();
-      this.waiters.remove(waiter);
-      waiter.reject(this.aborted(now - waiter.since, waiter.signal?.reason));
-      this.advance(now);
-    },
-  };
-
-  private timedOut(waitedMs: number): Error {
-    this.counters.timedOut += 1;
-    this.events.tell('timeout', { waitedMs });
-    return this.timeoutError(waitedMs);
-  }
-
-  private aborted(waitedMs: number, reason: unknown): Error {
-    this.counters.aborted += 1;
-    this.events.tell('abort', { waitedMs });
-    return new errors.AcquireAbortedError(this.name, this.stats(), reason);
-  }
-
-  private refused(because: 'full' | 'closed'): void {
-    this.counters[because === 'full' ? 'refusedFull' : 'refusedClosed'] += 1;
-    this.events.tell('refuse', { because });
-  }
-
-  private timeoutError(waitedMs: number): Error {
-    return new errors.AcquireTimeoutError(this.name, waitedMs, this.stats(), this.slots.creates.currentError);
-  }
-
-  private openDesk(): LeaseDesk<T> {
-    return {
-      pool: this.name,
-      takeBack: (slot) => {
-        const now = this.endLease(slot);
-        if (this.options.factory.reset !== undefined && this.causeToRetire(slot, now) === undefined) {
-          this.slots.reset(slot);
-        } else {
-          slot.idleSince = now;
-          this.admit(slot, now);
-        }
-        // The hot path of a return: nothing else in the pool changes by it, so there is nothing else to look at.
-        if (!this.effects.isEmpty) this.advance(now);
-      },
-      takeBackBroken: (slot, reason) => {
-        const now = this.endLease(slot);
-        this.slots.destroy(slot, slot.doom ?? 'error', reason);
-        this.advance(now);
-      },
-      letGo: (slot) => {
-        slot.lease = undefined;
-        this.counters.detached += 1;
-        this.events.tell('detach', { id: slot.id });
-        this.slots.forget(slot);
-        this.advance(this.clock.now());
-      },
-      misused: (slot) => {
-        this.events.tell('misuse', { id: slot.id });
-        this.effects.run();
-      },
-    };
-  }
-
-  private endLease(slot: Slot<T>): number {
-    const now = this.clock.now();
-    slot.lease = undefined;
-    this.counters.released += 1;
-    if (this.events.has('release')) this.events.tell('release', { id: slot.id, usedMs: now - slot.lastUsedAt });
-    return now;
-  }
-
   /** The one door for a connection in nobody's hands: just opened, checked, reset or returned. */
   private admit(slot: Slot<T>, now: number): void {
-    const cause = this.causeToRetire(slot, now);
-    if (cause !== undefined) return this.slots.destroy(slot, cause, slot.brokenBy);
-    const waiter = this.waiters.shift();
-    if (waiter !== undefined) return this.serve(waiter, slot, now);
-    this.slots.park(slot);
+    const cause = this.unwantedBecause(slot, now);
+    if (cause !== undefined) this.slots.destroy(slot, cause, slot.brokenBy);
+    else if (this.waiters.size > 0 && !this.isSuspended) this.serve(slot, now);
+    else this.slots.park(slot);
   }
 
-  private causeToRetire(slot: Slot<T>, now: number): DestroyCause | undefined {
-    if (slot.doom !== undefined) return slot.doom;
-    if (this.phase.is === 'closed' || (this.phase.is === 'draining' && this.waiters.size === 0)) return 'closed';
-    return this.slots.policy.wornOut(slot, now);
+  private unwantedBecause(slot: Slot<T>, now: number): DestroyCause | undefined {
+    const isClosing = this.phase.is === 'closed' || (this.phase.is === 'draining' && this.waiters.size === 0);
+    return this.slots.unwantedBecause(slot, now) ?? (isClosing ? 'closed' : undefined);
+  }
+
+  private createFailed(error: unknown, isRetryable: boolean): void {
+    // Those who wait for a suspended pool do not wait for this.
+    if (this.isSuspended) return;
+    if (this.options.onCreateError === 'reject') this.room.createFailed(error, 'oldest');
+    // Nobody will try again by himself, so nobody need wait for it.
+    else if (!isRetryable) this.room.createFailed(error, 'all');
   }
 
   private advance(now: number): void {
@@ -366,38 +347,41 @@ export class ConnectionPool<T> implements AsyncDisposable {
   }
 
   private pump(now: number): void {
-    while (this.waiters.size > 0) {
-      const slot = this.slots.idle.peek();
+    const { slots, waiters } = this;
+    while (waiters.size > 0 && !this.isSuspended) {
+      const slot = slots.idle.peek();
       if (slot === undefined) break;
-      const cause = this.slots.policy.unfit(slot, now);
-      const isStale = cause === undefined && this.slots.policy.needsCheck(slot, now);
+      const cause = slots.policy.unfit(slot, now);
+      const isStale = cause === undefined && slots.policy.needsCheck(slot, now);
       // Those that are being checked will serve as many; the waiters keep their places meanwhile.
-      if (isStale && this.slots.checking >= this.waiters.size) break;
-      this.slots.idle.remove(slot);
-      if (cause !== undefined) this.slots.destroy(slot, cause);
-      else if (isStale) this.slots.check(slot);
-      else this.serve(this.waiters.shift()!, slot, now);
+      if (isStale && slots.checking >= waiters.size) break;
+      slots.idle.remove(slot);
+      if (cause !== undefined) slots.destroy(slot, cause);
+      else if (isStale) slots.check(slot);
+      else this.serve(slot, now);
     }
-    while (this.slots.canOpen > 0 && this.isOneMoreWanted(now)) this.slots.open();
+    while (slots.canOpen > 0 && this.isOneMoreWanted(now)) slots.open();
+    if (waiters.size === 0 && this.phase.is === 'draining') slots.destroyIdle('closed');
+    if (waiters.size === 0 || this.isSuspended) return;
+    if (slots.creates.isDown) this.room.turnAwayBeyond(slots.checking + (slots.isProbing ? 1 : 0), now);
+    if (slots.active === slots.size && slots.canOpen === 0) this.room.breakDeadlock(slots.active);
   }
 
   /** Whether a connection should be opened: for a waiter that nothing under way will serve, or for the minimum. */
   private isOneMoreWanted(now: number): boolean {
     if (this.phase.is === 'closed') return false;
-    if (this.waiters.size > this.slots.creating + this.slots.checking) return true;
-    return this.isBelowMinimum && now >= this.slots.creates.retryAt;
-  }
-
-  private wake(): void {
-    const now = this.clock.now();
-    for (let due = this.deadlines.takeDue(now); due !== undefined; due = this.deadlines.takeDue(now)) due.expire(now);
-    this.advance(now);
-    this.deadlines.rearm();
+    const { creates, creating, checking, isProbing } = this.slots;
+    const isTime = now >= creates.retryAt;
+    const isForWaiter = !this.isSuspended && this.waiters.size > checking + (creates.isDown ? 0 : creating);
+    const isForMinimum = this.isBelowMinimum && isTime && !creates.isHalted;
+    if (creates.isDown) return !isProbing && isTime && (isForWaiter || isForMinimum);
+    // Those who rather wait than hear of a failure wait out the pause after it too.
+    return isForMinimum || (isForWaiter && (isTime || this.options.onCreateError === 'reject'));
   }
 
   private tellThoseWhoWait(now: number): void {
     if (this.readiness.isAwaited) {
-      const isOpen = this.slots.living - this.slots.creating >= this.options.minConnections;
+      const isOpen = this.slots.living - this.slots.creating >= this.options.size.min;
       const hasFailed = this.slots.creates.failuresInRow > 0;
       this.readiness.tell(isOpen, hasFailed || this.slots.creating === 0 || this.phase.is !== 'open');
     }
@@ -417,10 +401,7 @@ export class ConnectionPool<T> implements AsyncDisposable {
     const close = new PoolClose(now, () => this.slots.abandon(new errors.PoolClosedError(this.name, this.stats())));
     this.enter({ is: 'closed', close });
     const error = new errors.PoolClosedError(this.name, this.stats());
-    this.waiters.takeEach((waiter) => {
-      this.refused('closed');
-      waiter.reject(error);
-    });
+    this.room.closeFor(error);
     this.readiness.reject(error);
     this.slots.destroyIdle('closed');
     this.slots.cancelOpening(error);
@@ -432,19 +413,12 @@ export class ConnectionPool<T> implements AsyncDisposable {
     this.phase = phase;
   }
 
-  private ownSlots(): SlotSetOwner<T> {
-    return {
-      admit: (slot, now) => this.admit(slot, now),
-      advance: (now) => this.advance(now),
-      wantsLate: () => this.phase.is !== 'closed' && (this.waiters.size > 0 || this.isBelowMinimum),
-      createFailed: (error) => {
-        this.waiters.shift()?.reject(new errors.ConnectionCreateError(this.name, this.stats(), error));
-      },
-    };
-  }
-
   /** Whether the minimum is wanted and not there. */
   private get isBelowMinimum(): boolean {
-    return this.isStarted && this.phase.is === 'open' && this.slots.living < this.options.minConnections;
+    return this.isStarted && this.phase.is === 'open' && this.slots.living < this.options.size.min;
   }
 }
+
+/** What a sampled stack begins below. They are compared with its frames, never called. */
+// oxlint-disable-next-line typescript/unbound-method
+const { acquire, tryAcquire } = ConnectionPool.prototype;

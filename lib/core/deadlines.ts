@@ -1,25 +1,33 @@
 import type { Clock, ClockTimer } from './clock.js';
+import type { Outside } from './outside.js';
 
 /** The longest delay that a platform timer takes; beyond it the timer wakes, finds nothing due and is set again. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
 
+/** A timer that fires this much late tells of a stall. Timers of a loop that is merely busy are a few milliseconds late. */
+const STALL_MS = 20;
+
+/** How many deadlines may expire in one turn of the event loop: some milliseconds' work, what it sets off included. */
+const MOST_PER_TURN = 1_000;
+
 const NOWHERE = -1;
-const IN_RUN = -2;
 
 /**
  * Something that is due at a time: a waiter's patience, a hook's time limit, the next look at a slot.
  *
- * It is its own list node and remembers its place in the heap, so that taking it out needs no search.
+ * It remembers its place in the heap, so that taking it out needs no search.
  *
  * @internal
  */
 export abstract class Deadline {
   /** When it is due, on the pool's clock. */
   dueAt = Infinity;
-  /** Where it stands: an index in the heap, `IN_RUN` or `NOWHERE`. */
+  /** Its index in the heap, or `NOWHERE`. */
   place = NOWHERE;
-  earlier: Deadline | undefined = undefined;
-  later: Deadline | undefined = undefined;
+
+  get isSet(): boolean {
+    return this.place !== NOWHERE;
+  }
 
   /** Called once when it is due; by then it is in no list any more. */
   abstract expire(now: number): void;
@@ -28,30 +36,30 @@ export abstract class Deadline {
 /**
  * One timer for all deadlines of a pool.
  *
- * Nearly all waiters have the pool's own timeout, so their deadlines arrive in order: those form a list, the run, with
- * constant cost to add, take out and look at the first. What arrives out of order stands in a heap.
+ * After a stall it serves first and expires after: a timer that fires late is put off by one turn of the event loop, in
+ * which the answers that lie in the kernel arrive and connections come back. What expires together expires in pieces, a
+ * turn each, so that a storm of timeouts never holds the loop for long.
  *
  * @internal
  */
 export class Deadlines {
   private readonly heap: Deadline[] = [];
-  private firstInRun: Deadline | undefined;
-  private lastInRun: Deadline | undefined;
   private timer: ClockTimer | undefined;
+  /** The deadline that the timer is set for, and when it should fire: not the same for one that is due already. */
   private wakesAt = Infinity;
+  private firesAt = Infinity;
+  private isPutOff = false;
   private keepsAlive = false;
   private isClosed = false;
 
-  /**
-   * @param outside sets the timer outside of the caller's async context: it outlives the request that first needed it.
-   */
   constructor(
     private readonly clock: Clock,
-    private readonly outside: (work: () => void) => void,
-    private readonly onWake: () => void,
+    private readonly outside: Outside,
+    /** Everything that was due has expired: look at what is wanted next. */
+    private readonly onWake: (now: number) => void,
   ) {}
 
-  /** Adds a deadline that comes in no particular order. */
+  /** Adds a deadline; one that stands already keeps its old time until it is removed. */
   add(deadline: Deadline, dueAt: number): void {
     if (dueAt === Infinity || this.isClosed) return;
     deadline.dueAt = dueAt;
@@ -60,44 +68,17 @@ export class Deadlines {
     if (dueAt < this.wakesAt) this.arm(dueAt);
   }
 
-  /** Adds a deadline that most likely is later than those appended before it. */
-  append(deadline: Deadline, dueAt: number): void {
-    const last = this.lastInRun;
-    if (dueAt === Infinity || this.isClosed || (last !== undefined && dueAt < last.dueAt)) {
-      return this.add(deadline, dueAt);
-    }
-    deadline.dueAt = dueAt;
-    deadline.place = IN_RUN;
-    deadline.earlier = last;
-    if (last === undefined) this.firstInRun = deadline;
-    else last.later = deadline;
-    this.lastInRun = deadline;
-    if (dueAt < this.wakesAt) this.arm(dueAt);
-  }
-
   /** Takes a deadline out, wherever it stands. The timer stays: waking once for nothing is cheaper than setting it anew. */
   remove(deadline: Deadline): void {
     const { place } = deadline;
     if (place === NOWHERE) return;
     deadline.place = NOWHERE;
-    if (place === IN_RUN) this.unlink(deadline);
-    else this.removeFromHeap(place);
-  }
-
-  /** Takes out the earliest deadline that is due. */
-  takeDue(now: number): Deadline | undefined {
-    const first = this.first();
-    if (first === undefined || first.dueAt > now) return undefined;
-    this.remove(first);
-    return first;
-  }
-
-  /** Sets the timer for what comes next. Called after everything that was due has been taken. */
-  rearm(): void {
-    const first = this.first();
-    // Somebody waits without a deadline: a timer that never comes due still keeps the process alive for them.
-    const next = first?.dueAt ?? (this.keepsAlive ? this.clock.now() + MAX_DELAY_MS : Infinity);
-    if (next < this.wakesAt && !this.isClosed) this.arm(next);
+    const last = this.heap.pop()!;
+    if (place === this.heap.length) return;
+    // The last one takes the hole's place and moves whichever way the order asks for.
+    const above = this.heap[(place - 1) >> 1];
+    if (place > 0 && above !== undefined && last.dueAt < above.dueAt) this.siftUp(place, last);
+    else this.siftDown(place, last);
   }
 
   /** Whether the process must stay alive for what is waited for. */
@@ -117,48 +98,43 @@ export class Deadlines {
     this.wakesAt = Infinity;
   }
 
-  private first(): Deadline | undefined {
-    const inRun = this.firstInRun;
-    const inHeap = this.heap[0];
-    if (inRun === undefined || inHeap === undefined) return inRun ?? inHeap;
-    return inHeap.dueAt < inRun.dueAt ? inHeap : inRun;
+  /** Sets the timer for what comes next. */
+  private rearm(): void {
+    const first = this.heap[0];
+    // Somebody waits without a deadline: a timer that never comes due still keeps the process alive for them.
+    const next = first?.dueAt ?? (this.keepsAlive ? this.clock.now() + MAX_DELAY_MS : Infinity);
+    if (next < this.wakesAt && !this.isClosed) this.arm(next);
   }
 
   private arm(dueAt: number): void {
     if (this.timer !== undefined) this.clock.clearTimeout(this.timer);
     this.wakesAt = dueAt;
     // Rounded up: platform timers cut fractions off, and a timer that fires early wakes the process twice.
-    const delayMs = Math.min(Math.max(Math.ceil(dueAt - this.clock.now()), 0), MAX_DELAY_MS);
-    this.outside(() => {
+    const now = this.clock.now();
+    const delayMs = Math.min(Math.max(Math.ceil(dueAt - now), 0), MAX_DELAY_MS);
+    this.firesAt = now + delayMs;
+    this.outside.run(() => {
       this.timer = this.clock.setTimeout(this.wake, delayMs);
     });
     if (!this.keepsAlive) this.timer?.unref?.();
   }
 
   private readonly wake = (): void => {
+    const now = this.clock.now();
+    const lateMs = now - this.firesAt;
     this.timer = undefined;
     this.wakesAt = Infinity;
-    this.onWake();
+    this.isPutOff = lateMs > STALL_MS && !this.isPutOff;
+    if (this.isPutOff) return this.arm(now);
+    for (let left = MOST_PER_TURN; left > 0; left -= 1) {
+      const first = this.heap[0];
+      if (first === undefined || first.dueAt > now) break;
+      this.remove(first);
+      first.expire(now);
+    }
+    this.onWake(now);
+    this.rearm();
   };
-
-  private unlink(deadline: Deadline): void {
-    const { earlier, later } = deadline;
-    if (earlier === undefined) this.firstInRun = later;
-    else earlier.later = later;
-    if (later === undefined) this.lastInRun = earlier;
-    else later.earlier = earlier;
-    deadline.earlier = undefined;
-    deadline.later = undefined;
-  }
-
-  private removeFromHeap(index: number): void {
-    const last = this.heap.pop()!;
-    if (index === this.heap.length) return;
-    // The last one takes the hole's place and moves whichever way the order asks for.
-    const above = this.heap[(index - 1) >> 1];
-    if (index > 0 && above !== undefined && last.dueAt < above.dueAt) this.siftUp(index, last);
-    else this.siftDown(index, last);
-  }
 
   private siftUp(from: number, deadline: Deadline): void {
     let index = from;

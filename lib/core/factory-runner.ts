@@ -1,12 +1,13 @@
 import type { ConnectionFactory } from './connection-factory.js';
 import { CreateCall, HookCall, type HookEnd, type HookHost } from './hook-call.js';
+import { traitOf } from './pool-errors.js';
 import type { ResolvedPoolOptions } from './pool-options.js';
 import type { Slot } from './slot.js';
 
 /** Whom the runner tells how a hook went; each is called once per hook, and never from inside a transition. @internal */
 export interface SlotOwner<T> {
   opened(slot: Slot<T>, connection: T): void;
-  openFailed(slot: Slot<T>, error: unknown): void;
+  openFailed(slot: Slot<T>, error: unknown, isRetryable: boolean): void;
   /** A create that had been given up yields a connection after all. */
   openedLate(slot: Slot<T>, connection: T): void;
   checked(slot: Slot<T>, isHealthy: boolean, error: unknown): void;
@@ -109,8 +110,17 @@ export class FactoryRunner<T> {
 
   private openEnded(slot: Slot<T>, end: HookEnd<T>): void {
     const error = end.ok ? this.refusalOf(end.value) : (end.error ?? new Error('the factory failed without a reason'));
-    if (error !== undefined) this.owner.openFailed(slot, error);
+    if (error !== undefined) this.owner.openFailed(slot, error, this.isRetryable(error));
     else if (end.ok) this.owner.opened(slot, end.value);
+  }
+
+  /** The factory is asked here, before anything of the pool has moved. */
+  private isRetryable(error: unknown): boolean {
+    try {
+      return traitOf(error, 'retryable') !== false && this.factory.retryable?.(error) !== false;
+    } catch {
+      return true;
+    }
   }
 
   private refusalOf(connection: T): Error | undefined {

@@ -10,8 +10,9 @@ const MAX_STEPS = 16;
  */
 export class IdleStack<T> {
   size = 0;
+  /** The one idle longest. */
+  coldest: Slot<T> | undefined;
   private warmest: Slot<T> | undefined;
-  private coldest: Slot<T> | undefined;
 
   constructor(private readonly order: 'lifo' | 'fifo') {}
 
@@ -41,6 +42,13 @@ export class IdleStack<T> {
     slot.colder = undefined;
     slot.warmer = undefined;
     this.size -= 1;
+  }
+
+  /** From the coldest on, as they are now. */
+  list(): Slot<T>[] {
+    const all: Slot<T>[] = [];
+    for (let slot = this.coldest; slot !== undefined; slot = slot.warmer) all.push(slot);
+    return all;
   }
 
   private insert(slot: Slot<T>, colder: Slot<T> | undefined, warmer: Slot<T> | undefined): void {

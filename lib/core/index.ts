@@ -1,6 +1,7 @@
 export { type Clock, type ClockTimer, systemClock } from './clock.js';
 export type { ConnectionFactory, CreateContext, HookContext } from './connection-factory.js';
 export { ConnectionPool } from './connection-pool.js';
+export type { DurationSummary } from './histogram.js';
 export { Lease } from './lease.js';
 export type { CloseReport } from './pool-close.js';
 export { customPool, type CustomPoolOptions, type PoolDefinition } from './pool-definition.js';
@@ -11,7 +12,10 @@ export {
   ConnectionLostError,
   isPoolError,
   LeaseReleasedError,
+  NoHealthyConnectionError,
   PoolClosedError,
+  PoolDeadlockError,
+  PoolDownError,
   PoolError,
   type PoolErrorCode,
   PoolExhaustedError,
@@ -24,6 +28,7 @@ export type {
   PoolLimits,
   PoolOptions,
   ReadyOptions,
+  ResizeOptions,
   RetryBackoff,
 } from './pool-options.js';
 export type { CreateFailure, DestroyCause, PoolStateName, PoolStats } from './pool-stats.js';

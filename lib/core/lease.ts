@@ -2,12 +2,11 @@ import { LeaseReleasedError } from './pool-errors.js';
 import { type ConnectionInfo, infoOf, type Slot } from './slot.js';
 
 /** Where leases are given back. @internal */
-export interface LeaseDesk<T> {
+export interface LeaseReturns<T> {
   readonly pool: string;
   takeBack(slot: Slot<T>): void;
   takeBackBroken(slot: Slot<T>, reason: unknown): void;
   letGo(slot: Slot<T>): void;
-  /** Given back a second time. */
   misused(slot: Slot<T>): void;
 }
 
@@ -23,7 +22,7 @@ export class Lease<T> implements Disposable, AsyncDisposable {
 
   /** @internal */
   constructor(
-    private readonly desk: LeaseDesk<T>,
+    private readonly desk: LeaseReturns<T>,
     private readonly slot: Slot<T>,
   ) {}
 
@@ -92,6 +91,11 @@ export class Lease<T> implements Disposable, AsyncDisposable {
   /** The pool takes the connection back by force; the borrower's own release is then expected and harmless. @internal */
   revoke(): void {
     this.status = 'taken';
+  }
+
+  /** Whether the borrower still has the connection. @internal */
+  get isHeld(): boolean {
+    return this.status === 'held';
   }
 
   private end(): boolean {

@@ -1,7 +1,8 @@
 import type { ConnectionFactory } from './connection-factory.js';
 import { ConnectionPool } from './connection-pool.js';
-import { checkFactory, splitLimits, type PoolLimits, type PoolOptions } from './pool-options.js';
+import { checkFactory, splitLimits } from './option-rules.js';
 import { PoolOptionsError } from './pool-errors.js';
+import type { PoolLimits, PoolOptions } from './pool-options.js';
 
 /**
  * A kind of upstream with its settings, before it has a name: what `PoolModule` makes a pool of.

@@ -9,6 +9,9 @@ export type PoolErrorCode =
   | 'POOL_ACQUIRE_ABORTED'
   | 'POOL_EXHAUSTED'
   | 'POOL_CLOSED'
+  | 'POOL_DOWN'
+  | 'POOL_DEADLOCK'
+  | 'POOL_NO_HEALTHY_CONNECTION'
   | 'POOL_CREATE_FAILED'
   | 'POOL_LEASE_RELEASED'
   | 'POOL_CONNECTION_LOST'
@@ -108,6 +111,63 @@ export class ConnectionCreateError extends PoolError {
   }
 }
 
+/**
+ * Opening connections has failed `downAfter` times in a row, so acquires that nothing idle can serve fail at once; the
+ * last failure is the cause. After `retryAt` one acquire tries again.
+ *
+ * @publicApi
+ */
+export class PoolDownError extends PoolError {
+  readonly code = 'POOL_DOWN';
+  /** When the next attempt may be made. */
+  readonly retryAt: Date;
+  constructor(pool: string, retryAt: Date, stats: PoolStats, cause: unknown) {
+    const failures = stats.createFailuresInRow;
+    super(pool, `the upstream is down, ${failures} failed creates in a row: ${nameOf(cause)} ${situation(stats)}`, {
+      stats,
+      cause,
+      retryable: true,
+    });
+    this.retryAt = retryAt;
+  }
+}
+
+/**
+ * The deadline came while connections failed their health checks: the pool is not too small, its connections are sick.
+ * The last check's error is the cause, where it had one.
+ *
+ * @publicApi
+ */
+export class NoHealthyConnectionError extends PoolError {
+  readonly code = 'POOL_NO_HEALTHY_CONNECTION';
+  constructor(pool: string, waitedMs: number, failedChecks: number, stats: PoolStats, cause: unknown) {
+    const checks = `${failedChecks} health checks in a row failed${cause === undefined ? '' : `, the last by ${nameOf(cause)}`}`;
+    super(pool, `no healthy connection within ${Math.round(waitedMs)} ms: ${checks} ${situation(stats)}`, {
+      stats,
+      cause,
+      retryable: true,
+    });
+  }
+}
+
+/**
+ * Every connection is held by work that itself waits for another connection of this pool, the caller's work among it: none
+ * would ever come back. Pass the connection on, or acquire before.
+ *
+ * @publicApi
+ */
+export class PoolDeadlockError extends PoolError {
+  readonly code = 'POOL_DEADLOCK';
+  constructor(pool: string, stats: PoolStats) {
+    super(
+      pool,
+      `deadlock: all connections are held by callers that wait for another one of this pool ${situation(stats)}; ` +
+        'use the connection that you hold',
+      { stats },
+    );
+  }
+}
+
 /** A lease was used after it had been given back or taken away. @publicApi */
 export class LeaseReleasedError extends PoolError {
   readonly code = 'POOL_LEASE_RELEASED';
@@ -171,4 +231,21 @@ function situation(stats: PoolStats): string {
 
 function ago(ms: number): string {
   return ms < 1000 ? 'just now' : `${Math.round(ms / 1000)} s ago`;
+}
+
+/**
+ * Makes an error without a stack. For errors that are made by a timer or a failed create: their stack shows the pool's own
+ * frames only, says nothing about the caller, and is most of the cost of a storm of timeouts.
+ *
+ * @internal
+ */
+export function withoutStack<E extends Error>(make: () => E): E {
+  const usual = Error.stackTraceLimit;
+  // `Reflect.set`, since an assignment throws where intrinsics are frozen.
+  Reflect.set(Error, 'stackTraceLimit', 0);
+  try {
+    return make();
+  } finally {
+    Reflect.set(Error, 'stackTraceLimit', usual);
+  }
 }

@@ -1,6 +1,8 @@
 import { type Clock, systemClock } from './clock.js';
 import type { ConnectionFactory } from './connection-factory.js';
+import { checkFactory, checkLimits, DEFAULT_MAX_CONNECTIONS, shapeOf } from './option-rules.js';
 import { PoolOptionsError } from './pool-errors.js';
+import { PoolSize } from './pool-size.js';
 
 /**
  * How long to wait before a failed create is tried again: `initialMs`, then `factor` times more after each further
@@ -57,6 +59,33 @@ export interface PoolLimits {
   /** Lend the connection used last (`lifo`, so that spare ones can expire) or the one idle longest (`fifo`). Default: `lifo`. */
   readonly order?: 'lifo' | 'fifo';
   readonly createRetry?: RetryBackoff;
+  /**
+   * What a failed create means for those who wait: `reject` tells the oldest at once, with the cause; `wait` tells nobody
+   * and tries again until their own deadlines. Default: `reject`.
+   */
+  readonly onCreateError?: 'reject' | 'wait';
+  /**
+   * Failed creates in a row until the upstream counts as down: then all who wait, and all further acquires that nothing
+   * idle can serve, fail at once with {@link PoolDownError}, until one probe succeeds. Default: 3; Infinity where
+   * `onCreateError` is `wait`.
+   */
+  readonly downAfter?: number;
+  /** Failed health checks in a row until every connection opened so far is retired. Default: 3. */
+  readonly unhealthyAfter?: number;
+  /** A lease held for longer is told as `leak`, once, and its late return too. Default: Infinity. */
+  readonly leakWarnAfterMs?: number;
+  /** The share of acquires, 0 to 1, whose stack is kept for that warning. A stack costs some microseconds. Default: 0. */
+  readonly leakStackSampleRate?: number;
+  /**
+   * Whether a lease that is garbage-collected unreleased is told as `reclaim`, and its connection closed. Borrowers must
+   * hold the lease for as long as they use the connection. Default: false.
+   */
+  readonly reclaimLeaked?: boolean;
+  /**
+   * Whether work under {@link ConnectionPool.use} that waits for the pool whose every connection such work holds fails
+   * at once with {@link PoolDeadlockError}. For development: it follows async contexts. Default: false.
+   */
+  readonly detectDeadlock?: boolean;
   /** How long {@link ConnectionPool.close} waits for borrowers before it takes their connections away. Default: 10 000. */
   readonly closeTimeoutMs?: number;
 }
@@ -84,6 +113,19 @@ export interface AcquireOptions {
   readonly signal?: AbortSignal;
   /** Overrides the pool's. 0 takes a ready connection or none. */
   readonly acquireTimeoutMs?: number;
+  /** 0 to 9: a higher one is served before all lower ones, however long they have waited. Default: 0. */
+  readonly priority?: number;
+}
+
+/**
+ * What {@link ConnectionPool.resize} may change.
+ *
+ * @publicApi
+ */
+export interface ResizeOptions {
+  readonly minConnections?: number;
+  /** 0 is allowed here: nothing is lent until it grows again. */
+  readonly maxConnections?: number;
 }
 
 /**
@@ -108,144 +150,13 @@ export interface CloseOptions {
 }
 
 /** Options after the door: checked, complete, never changed. @internal */
-export interface ResolvedPoolOptions<T> extends Required<Omit<PoolOptions<T>, 'createRetry'>> {
+export interface ResolvedPoolOptions<T> extends Required<
+  Omit<PoolOptions<T>, 'createRetry' | 'minConnections' | 'maxConnections'>
+> {
   readonly createRetry: Required<RetryBackoff>;
+  /** The minimum and the maximum, which alone may change. */
+  readonly size: PoolSize;
 }
-
-type Rule = (value: unknown) => string | undefined;
-
-const duration: Rule = (value) =>
-  typeof value === 'number' && value >= 0 ? undefined : 'a number of milliseconds from 0, or Infinity';
-const positiveDuration: Rule = (value) =>
-  typeof value === 'number' && value > 0 ? undefined : 'a number of milliseconds above 0, or Infinity';
-const wholeFrom =
-  (least: number): Rule =>
-  (value) =>
-    Number.isSafeInteger(value) && (value as number) >= least ? undefined : `a whole number from ${least}`;
-const wholeOrInfinity =
-  (least: number): Rule =>
-  (value) =>
-    value === Infinity ? undefined : wholeFrom(least)(value) && `a whole number from ${least}, or Infinity`;
-const share: Rule = (value) =>
-  typeof value === 'number' && value >= 0 && value <= 1 ? undefined : 'a number from 0 to 1';
-const order: Rule = (value) => (value === 'lifo' || value === 'fifo' ? undefined : "'lifo' or 'fifo'");
-const group: Rule = (value) => (typeof value === 'object' && value !== null ? undefined : 'an object');
-
-const LIMITS: Record<keyof PoolLimits, Rule> = {
-  minConnections: wholeFrom(0),
-  maxConnections: wholeFrom(1),
-  maxIdleTimeMs: positiveDuration,
-  maxLifetimeMs: positiveDuration,
-  lifetimeJitter: share,
-  maxUses: wholeOrInfinity(1),
-  acquireTimeoutMs: duration,
-  createTimeoutMs: positiveDuration,
-  healthCheckIntervalMs: positiveDuration,
-  validateAfterIdleMs: duration,
-  healthCheckTimeoutMs: positiveDuration,
-  resetTimeoutMs: positiveDuration,
-  destroyTimeoutMs: positiveDuration,
-  maxWaiting: wholeOrInfinity(0),
-  maxCreating: wholeOrInfinity(1),
-  order,
-  createRetry: group,
-  closeTimeoutMs: duration,
-};
-
-const BACKOFF: Record<keyof RetryBackoff, Rule> = {
-  initialMs: positiveDuration,
-  maxMs: positiveDuration,
-  factor: (value) => (typeof value === 'number' && value >= 1 ? undefined : 'a number from 1'),
-};
-
-const abortSignal: Rule = (value) => (value instanceof AbortSignal ? undefined : 'an AbortSignal');
-const ACQUIRE: Record<keyof AcquireOptions, Rule> = { acquireTimeoutMs: duration, signal: abortSignal };
-const READY: Record<keyof ReadyOptions, Rule> = { timeoutMs: duration, signal: abortSignal };
-const CLOSE: Record<keyof CloseOptions, Rule> = { timeoutMs: duration };
-
-const HOOKS = ['create', 'isHealthy', 'reset', 'destroy', 'looksAlive'] as const;
-
-/** Says what a value is without saying the value: it may be a secret in the wrong place. */
-function shapeOf(value: unknown): string {
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return 'an array';
-  if (typeof value === 'string') return value === '' ? 'an empty text' : 'a text';
-  if (typeof value !== 'number') return value === undefined ? 'nothing' : `a value of type ${typeof value}`;
-  if (Number.isNaN(value)) return 'NaN';
-  if (value < 0) return 'a negative number';
-  return Number.isInteger(value) ? 'another number' : 'a fraction or an infinite number';
-}
-
-function checkGroup(rules: Record<string, Rule>, values: object, prefix = ''): string[] {
-  if (group(values) !== undefined) return [`expected an object of options, got ${shapeOf(values)}`];
-  const problems: string[] = [];
-  for (const [key, value] of Object.entries(values)) {
-    // `undefined` means "not given", as it does for every optional property of TypeScript.
-    if (value === undefined) continue;
-    const rule = Object.hasOwn(rules, key) ? rules[key] : undefined;
-    const expected = rule?.(value);
-    if (rule === undefined) problems.push(`${prefix}${key}: no such option${nearest(key, Object.keys(rules))}`);
-    else if (expected !== undefined) problems.push(`${prefix}${key}: expected ${expected}, got ${shapeOf(value)}`);
-  }
-  return problems;
-}
-
-/** Most unknown options are a slip of the keyboard or another pool's word for the same thing. */
-function nearest(key: string, known: readonly string[]): string {
-  const letters = (word: string): string => word.toLowerCase().replaceAll(/millis(econds)?$|ms$|s$|[^a-z]/g, '');
-  const alike = known.find((name) => letters(name) === letters(key) || letters(name).includes(letters(key)));
-  return alike === undefined || letters(key).length < 3 ? '' : ` (did you mean ${alike}?)`;
-}
-
-/** Every problem of a set of limits, in words. */
-function checkLimits(limits: PoolLimits): string[] {
-  const problems = checkGroup(LIMITS, limits);
-  if (group(limits.createRetry) === undefined)
-    problems.push(...checkGroup(BACKOFF, limits.createRetry!, 'createRetry.'));
-  const { minConnections, maxConnections } = limits;
-  if (typeof minConnections === 'number' && minConnections > (maxConnections ?? DEFAULT_MAX_CONNECTIONS)) {
-    problems.push('minConnections: must not be above maxConnections');
-  }
-  return problems;
-}
-
-/** A kind's options are its own settings and the pool's limits in one object: this takes them apart. @internal */
-export function splitLimits<O extends PoolLimits>(
-  options: O,
-): { limits: PoolLimits; rest: Omit<O, keyof PoolLimits>; problems: string[] } {
-  const entries = Object.entries(options ?? {}).filter(([, value]) => value !== undefined);
-  const limits: PoolLimits = Object.fromEntries(entries.filter(([key]) => Object.hasOwn(LIMITS, key)));
-  const rest = Object.fromEntries(entries.filter(([key]) => !Object.hasOwn(LIMITS, key))) as Omit<O, keyof PoolLimits>;
-  return { limits, rest, problems: checkLimits(limits) };
-}
-
-/** Every problem of a factory, in words. @internal */
-export function checkFactory(factory: unknown): string[] {
-  if (typeof factory !== 'object' || factory === null) {
-    return [`factory: expected an object with a create() method, got ${shapeOf(factory)}`];
-  }
-  const hooks = factory as Record<string, unknown>;
-  return HOOKS.filter(
-    (hook) => typeof hooks[hook] !== 'function' && (hook === 'create' || hooks[hook] !== undefined),
-  ).map((hook) => `factory.${hook}: expected a function, got ${shapeOf(hooks[hook])}`);
-}
-
-/** Per-call values of an acquire, checked where they are used. @internal */
-export function checkAcquire(options: object): string[] {
-  return checkGroup(ACQUIRE, options);
-}
-
-/** Per-call values of `ready`. @internal */
-export function checkReady(options: object): string[] {
-  return checkGroup(READY, options);
-}
-
-/** Per-call values of `close`. @internal */
-export function checkClose(options: object): string[] {
-  return checkGroup(CLOSE, options);
-}
-
-const DEFAULT_MAX_CONNECTIONS = 20;
 
 /**
  * Checks the options and fills in the defaults.
@@ -276,8 +187,7 @@ export function resolvePoolOptions<T>(options: PoolOptions<T>): ResolvedPoolOpti
     name,
     factory,
     clock,
-    maxConnections,
-    minConnections: limits.minConnections ?? Math.min(2, maxConnections),
+    size: new PoolSize(maxConnections, limits.minConnections),
     maxIdleTimeMs: limits.maxIdleTimeMs ?? 300_000,
     maxLifetimeMs: limits.maxLifetimeMs ?? 3_600_000,
     lifetimeJitter: limits.lifetimeJitter ?? 0.1,
@@ -290,13 +200,21 @@ export function resolvePoolOptions<T>(options: PoolOptions<T>): ResolvedPoolOpti
     resetTimeoutMs: limits.resetTimeoutMs ?? 5_000,
     destroyTimeoutMs: limits.destroyTimeoutMs ?? 5_000,
     maxWaiting: limits.maxWaiting ?? 1_000,
-    maxCreating: limits.maxCreating ?? Math.min(maxConnections, 10),
+    maxCreating: limits.maxCreating ?? 10,
     order: limits.order ?? 'lifo',
     createRetry: {
       initialMs: limits.createRetry?.initialMs ?? 100,
       maxMs: limits.createRetry?.maxMs ?? 30_000,
       factor: limits.createRetry?.factor ?? 2,
     },
+    onCreateError: limits.onCreateError ?? 'reject',
+    // Who would rather wait than hear of a failure is not turned away for three of them either.
+    downAfter: limits.downAfter ?? (limits.onCreateError === 'wait' ? Infinity : 3),
+    unhealthyAfter: limits.unhealthyAfter ?? 3,
+    leakWarnAfterMs: limits.leakWarnAfterMs ?? Infinity,
+    leakStackSampleRate: limits.leakStackSampleRate ?? 0,
+    reclaimLeaked: limits.reclaimLeaked ?? false,
+    detectDeadlock: limits.detectDeadlock ?? false,
     closeTimeoutMs: limits.closeTimeoutMs ?? 10_000,
   };
 }

@@ -2,30 +2,23 @@ import type { Clock } from './clock.js';
 import type { Deadlines } from './deadlines.js';
 import { Waiter, type WaiterOwner, WaitQueue } from './wait-queue.js';
 
-/** How those who wait for the pool itself are turned away. @internal */
-export interface ReadinessOwner {
-  timeout(waitedMs: number): Error;
-  abort(reason: unknown): Error;
-  /** One of them left on its own. */
-  left(): void;
-}
-
 /**
  * Those who wait for the minimum to be open (`ready`), or for a first attempt at it to end (`start`).
  *
  * @internal
  */
-export class Readiness implements WaiterOwner<void> {
+export class Readiness {
   private readonly forOpen: WaitQueue<void>;
   private readonly forAttempt: WaitQueue<void>;
 
   constructor(
     private readonly clock: Clock,
     deadlines: Deadlines,
-    private readonly owner: ReadinessOwner,
+    /** How those are turned away who lose patience. */
+    owner: WaiterOwner,
   ) {
-    this.forOpen = new WaitQueue(deadlines);
-    this.forAttempt = new WaitQueue(deadlines);
+    this.forOpen = new WaitQueue(deadlines, Infinity, clock, owner);
+    this.forAttempt = new WaitQueue(deadlines, Infinity, clock, owner);
   }
 
   get isAwaited(): boolean {
@@ -49,25 +42,9 @@ export class Readiness implements WaiterOwner<void> {
     this.forOpen.takeEach((waiter) => waiter.reject(error));
   }
 
-  timedOut(waiter: Waiter<void>, now: number): void {
-    this.leave(waiter, this.owner.timeout(now - waiter.since));
-  }
-
-  aborted(waiter: Waiter<void>): void {
-    this.leave(waiter, this.owner.abort(waiter.signal?.reason));
-    this.owner.left();
-  }
-
-  /** Only those who wait for the minimum have a deadline or a signal. */
-  private leave(waiter: Waiter<void>, error: Error): void {
-    this.forOpen.remove(waiter);
-    waiter.reject(error);
-  }
-
   private wait(queue: WaitQueue<void>, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
-      const now = this.clock.now();
-      queue.push(new Waiter<void>(this, resolve, reject, now, signal), now + timeoutMs);
+      queue.push(new Waiter<void>(resolve, reject, this.clock.now(), { timeoutMs, signal }));
     });
   }
 }

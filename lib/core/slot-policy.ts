@@ -23,28 +23,34 @@ export class SlotPolicy<T> {
     if (factory.isHealthy !== undefined) slot.checkEveryMs = healthCheckIntervalMs * (1 - SPREAD * Math.random());
   }
 
-  /** Why a connection that comes back must not be kept. */
+  /** Why a connection that comes back must not be lent again. */
   wornOut(slot: Slot<T>, now: number): DestroyCause | undefined {
+    if (slot.usageCount >= this.options.maxUses) return 'uses';
     if (now >= slot.expiresAt) return 'lifetime';
-    return slot.usageCount >= this.options.maxUses ? 'uses' : undefined;
+    // One that was just opened is as good as its factory could make it, and is not asked.
+    return slot.usageCount > 0 && this.looksDead(slot) ? 'broken' : undefined;
   }
 
   /** Why an idle connection must not be lent. */
   unfit(slot: Slot<T>, now: number): DestroyCause | undefined {
     if (now >= slot.expiresAt) return 'lifetime';
+    return this.looksDead(slot) ? 'broken' : undefined;
+  }
+
+  private looksDead(slot: Slot<T>): boolean {
     const { factory } = this.options;
-    if (factory.looksAlive === undefined) return undefined;
+    if (factory.looksAlive === undefined) return false;
     try {
-      return factory.looksAlive(slot.connection as T) ? undefined : 'broken';
+      return !factory.looksAlive(slot.connection as T);
     } catch {
-      return 'broken';
+      return true;
     }
   }
 
   /** Whether an idle connection must pass a check before it is lent. */
   needsCheck(slot: Slot<T>, now: number): boolean {
     const { validateAfterIdleMs, factory } = this.options;
-    return now - this.lastKnownGood(slot) > validateAfterIdleMs && factory.isHealthy !== undefined;
+    return factory.isHealthy !== undefined && now - this.lastKnownGood(slot) > validateAfterIdleMs;
   }
 
   /** What is due for an idle connection that nobody asked for. `isSpare`: it is above the minimum. */

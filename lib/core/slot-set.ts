@@ -9,7 +9,7 @@ import { ConnectionLostError } from './pool-errors.js';
 import type { PoolEvents } from './pool-events.js';
 import type { ResolvedPoolOptions } from './pool-options.js';
 import type { DestroyCause, PoolCounters, SlotStats } from './pool-stats.js';
-import { type ConnectionInfo, infoOf, Slot, SlotState } from './slot.js';
+import { type ConnectionInfo, infoOf, leaseOf, Slot, SlotState } from './slot.js';
 import { SlotPolicy } from './slot-policy.js';
 
 /** Who decides what becomes of a connection. @internal */
@@ -19,7 +19,7 @@ export interface SlotSetOwner<T> {
   /** Whether a connection that comes late still has a place. */
   wantsLate(): boolean;
   /** A connection could not be opened. */
-  createFailed(error: unknown): void;
+  createFailed(error: unknown, isRetryable: boolean): void;
   /** Something ended: look at what is wanted next. */
   advance(now: number): void;
 }
@@ -46,11 +46,20 @@ export class SlotSet<T> {
   readonly idle: IdleStack<T>;
   readonly policy: SlotPolicy<T>;
   readonly creates: CreateRecord;
+  /** How health checks have been going. */
+  readonly checks = { failedInRow: 0, failedAt: -Infinity, lastError: undefined as unknown };
   private readonly slots = new Set<Slot<T>>();
   private readonly connections = new Set<T>();
   private readonly counts = [0, 0, 0, 0, 0, 0];
+  /** `slots.size`, which costs a call each time it is read. */
+  private total = 0;
   private readonly runner: FactoryRunner<T>;
   private lastId = 0;
+  private generation = 0;
+  /** Why connections of earlier generations are closed. */
+  private retiredAs: DestroyCause = 'evicted';
+  /** The one create that asks, while the upstream is down, whether it still is. */
+  private probe: Slot<T> | undefined;
 
   constructor(
     private readonly options: ResolvedPoolOptions<T>,
@@ -60,25 +69,42 @@ export class SlotSet<T> {
     const { clock, deadlines, effects } = parts;
     this.idle = new IdleStack(options.order);
     this.policy = new SlotPolicy(options);
-    this.creates = new CreateRecord(options.createRetry);
+    this.creates = new CreateRecord(options);
     this.runner = new FactoryRunner(options, { name: options.name, clock, deadlines, effects }, this.hookEnds());
   }
 
   // ---- how many
 
   get size(): number {
-    return this.slots.size;
+    return this.total;
   }
 
   /** All but those being closed. */
   get living(): number {
-    return this.slots.size - this.count(SlotState.destroying);
+    return this.total - this.count(SlotState.destroying);
   }
 
   /** How many more may be opened at this moment. */
   get canOpen(): number {
-    const { maxCreating, maxConnections } = this.options;
-    return Math.max(0, Math.min(maxCreating - this.creating, maxConnections - this.slots.size));
+    const { maxCreating, size } = this.options;
+    return Math.max(0, Math.min(maxCreating - this.creating, size.max - this.total));
+  }
+
+  /** How many there are too many, after the pool has shrunk. */
+  get surplus(): number {
+    return this.living - this.options.size.max;
+  }
+
+  get isProbing(): boolean {
+    return this.probe !== undefined;
+  }
+
+  get active(): number {
+    return this.count(SlotState.active);
+  }
+
+  all(): Iterable<Slot<T>> {
+    return this.slots;
   }
 
   /** Hooks past their limit, of connections that are no longer counted here. */
@@ -96,10 +122,10 @@ export class SlotSet<T> {
 
   /** The slots' part of the pool's statistics. */
   snapshot(): SlotStats {
-    const { maxConnections, minConnections } = this.options;
-    const activeConnections = this.count(SlotState.active);
+    const { max: maxConnections, min: minConnections } = this.options.size;
+    const activeConnections = this.active;
     return {
-      totalConnections: this.slots.size,
+      totalConnections: this.total,
       idleConnections: this.count(SlotState.idle),
       activeConnections,
       creatingConnections: this.creating,
@@ -108,7 +134,8 @@ export class SlotSet<T> {
       overdue: this.runner.overdue,
       minConnections,
       maxConnections,
-      utilization: activeConnections / maxConnections,
+      utilization: maxConnections > 0 ? activeConnections / maxConnections : 0,
+      down: this.creates.isDown,
       createFailuresInRow: this.creates.failuresInRow,
       lastCreateError: this.creates.lastFailure(this.parts.clock.now()),
     };
@@ -117,7 +144,8 @@ export class SlotSet<T> {
   // ---- what the pool does with them
 
   open(): void {
-    const slot = new Slot<T>((this.lastId += 1), this.lookAfter);
+    const slot = new Slot<T>((this.lastId += 1), this.generation, this.lookAfter);
+    if (this.creates.isDown) this.probe = slot;
     this.enrol(slot);
     this.runner.open(slot, this.creates.failuresInRow + 1);
   }
@@ -147,25 +175,49 @@ export class SlotSet<T> {
     this.move(slot, SlotState.destroying);
     deadlines.remove(slot);
     counters.destroyed[cause] += 1;
-    if (slot.usageCount === 0 && (cause === 'broken' || cause === 'unhealthy')) {
+    if (slot.usageCount > 0) {
+      this.creates.wasOfUse();
+    } else if (cause === 'broken' || cause === 'unhealthy') {
       // It died before anybody used it: replace it after a pause, as after a failed create.
-      this.creates.holdOff(clock.now());
+      this.creates.diedUnused(clock.now());
       this.retryLater();
     }
     events.tell('destroy', { id: slot.id, cause, reason });
     this.runner.destroy(slot);
   }
 
-  destroyIdle(cause: DestroyCause): void {
-    for (let slot = this.idle.peek(); slot !== undefined; slot = this.idle.peek()) {
-      this.idle.remove(slot);
-      this.destroy(slot, cause);
-    }
+  /** Closes idle connections, the coldest first: all of them, or as many as are too many. */
+  destroyIdle(cause: DestroyCause, count = Infinity): void {
+    for (let left = count; left > 0 && this.idle.coldest !== undefined; left -= 1) this.evict(this.idle.coldest, cause);
+  }
+
+  /** Closes an idle connection. */
+  evict(slot: Slot<T>, cause: DestroyCause): void {
+    this.idle.remove(slot);
+    this.destroy(slot, cause);
+  }
+
+  /** From here on no connection opened so far is lent: idle ones go now, the others when they come back. */
+  retireAll(cause: DestroyCause): void {
+    this.generation += 1;
+    this.retiredAs = cause;
+    this.destroyIdle(cause);
+    this.cancelOpening(new Error('the pool retired its connections'), this.generation);
+  }
+
+  /** Why a connection must not be lent again. */
+  unwantedBecause(slot: Slot<T>, now: number): DestroyCause | undefined {
+    if (slot.doom !== undefined) return slot.doom;
+    if (slot.generation !== this.generation) return this.retiredAs;
+    // living > max: after a shrink, whichever comes back first goes.
+    return this.surplus > 0 ? 'evicted' : this.policy.wornOut(slot, now);
   }
 
   /** Tells creates under way to stop. They still count until they have. */
-  cancelOpening(reason: unknown): void {
-    for (const slot of this.slots) if (slot.state === SlotState.creating) slot.call?.cancel(reason);
+  cancelOpening(reason: unknown, before = Infinity): void {
+    for (const slot of this.slots) {
+      if (slot.state === SlotState.creating && slot.generation < before) slot.call?.cancel(reason);
+    }
   }
 
   /**
@@ -180,7 +232,7 @@ export class SlotSet<T> {
         this.forget(slot);
       } else if (slot.state === SlotState.active) {
         taken.push(infoOf(slot));
-        slot.lease?.revoke();
+        leaseOf(slot)?.revoke();
         // The borrower hears of it before the connection is closed under it.
         this.tellBorrower(slot, reason);
         this.destroy(slot, 'closed', reason);
@@ -197,6 +249,8 @@ export class SlotSet<T> {
     this.move(slot, SlotState.gone);
     this.parts.deadlines.remove(slot);
     this.slots.delete(slot);
+    this.total -= 1;
+    if (this.probe === slot) this.probe = undefined;
     if (slot.connection !== undefined) this.connections.delete(slot.connection);
     slot.connection = undefined;
     slot.call = undefined;
@@ -207,7 +261,7 @@ export class SlotSet<T> {
   /** What a slot's deadline asks for: the next time that age, idleness or a background check may be due. */
   private readonly lookAfter = (slot: Slot<T>, now: number): void => {
     if (slot.state === SlotState.idle) {
-      const due = this.policy.upkeep(slot, now, this.living > this.options.minConnections);
+      const due = this.policy.upkeep(slot, now, this.living > this.options.size.min);
       if (due !== undefined) this.idle.remove(slot);
       if (due === 'check') this.check(slot);
       else if (due !== undefined) return this.destroy(slot, due);
@@ -216,12 +270,13 @@ export class SlotSet<T> {
   };
 
   private hookEnds(): SlotOwner<T> {
-    const { clock, effects, events } = this.parts;
+    const { clock, effects } = this.parts;
     return {
       has: (connection) => this.connections.has(connection),
       opened: (slot, connection) => this.opened(slot, connection),
       openedLate: (slot, connection) => {
-        if (this.slots.size < this.options.maxConnections && this.owner.wantsLate()) {
+        const isWanted = slot.generation === this.generation && this.owner.wantsLate();
+        if (isWanted && this.total < this.options.size.max) {
           this.enrol(slot);
           return this.opened(slot, connection);
         }
@@ -231,15 +286,17 @@ export class SlotSet<T> {
         });
         effects.run();
       },
-      openFailed: (slot, error) => {
+      openFailed: (slot, error, isRetryable) => {
         this.forget(slot);
-        this.failed(error, slot);
+        // One that was told to stop, because its connection was not wanted any more, says nothing about the upstream.
+        if (slot.generation === this.generation) this.failed(error, isRetryable, slot);
         this.owner.advance(clock.now());
       },
       checked: (slot, isHealthy, error) => {
         if (slot.state !== SlotState.checking) return;
         slot.provenAt = clock.now();
-        if (!isHealthy) events.tell('checkFailed', { id: slot.id, error });
+        if (isHealthy) this.checks.failedInRow = 0;
+        else this.checkFailed(slot, error);
         this.hookEnded(slot, isHealthy ? undefined : 'unhealthy', error);
       },
       resetEnded: (slot, end) => {
@@ -261,6 +318,16 @@ export class SlotSet<T> {
     if (!end.ok) this.parts.events.tell('hookError', { hook, id: slot.id, error: end.error });
   }
 
+  private checkFailed(slot: Slot<T>, error: unknown): void {
+    const { clock, events } = this.parts;
+    events.tell('checkFailed', { id: slot.id, error });
+    this.checks.failedInRow += 1;
+    this.checks.failedAt = clock.now();
+    this.checks.lastError = error;
+    // So many in a row are no accident: whatever killed them, a failover or a firewall, has met the others too.
+    if (this.checks.failedInRow % this.options.unhealthyAfter === 0) this.retireAll('unhealthy');
+  }
+
   private hookEnded(slot: Slot<T>, failedBy: DestroyCause | undefined, error: unknown): void {
     const now = this.parts.clock.now();
     if (failedBy === undefined) this.owner.admit(slot, now);
@@ -273,6 +340,7 @@ export class SlotSet<T> {
     slot.createdAt = this.parts.clock.now();
     this.counts[SlotState.creating]! += 1;
     this.slots.add(slot);
+    this.total += 1;
   }
 
   private opened(slot: Slot<T>, connection: T): void {
@@ -280,10 +348,14 @@ export class SlotSet<T> {
     const now = clock.now();
     events.tell('create', { id: slot.id, tookMs: now - slot.createdAt });
     counters.created += 1;
-    // Dead on arrival is a failed create, or an upstream that accepts and hangs up would be dialled without a pause.
-    if (slot.doom === 'broken') this.failed(slot.brokenBy ?? new Error('broken before it was open'), slot);
-    else this.creates.succeeded();
+    counters.createTime.record(now - slot.createdAt);
     slot.connection = connection;
+    if (this.probe === slot) this.probe = undefined;
+    if (slot.generation === this.generation) {
+      // Dead on arrival is a failed create, or an upstream that accepts and hangs up would be dialled without a pause.
+      if (slot.doom === 'broken') this.failed(slot.brokenBy ?? new Error('broken before it was open'), true, slot);
+      else this.createSucceeded(now);
+    }
     this.connections.add(connection);
     this.policy.begin(slot, now);
     this.owner.admit(slot, now);
@@ -291,14 +363,22 @@ export class SlotSet<T> {
     this.owner.advance(now);
   }
 
-  private failed(error: unknown, slot: Slot<T>): void {
+  private createSucceeded(now: number): void {
+    const { downSince } = this.creates;
+    this.creates.succeeded();
+    if (downSince !== undefined) this.parts.events.tell('up', { downForMs: now - downSince });
+  }
+
+  private failed(error: unknown, isRetryable: boolean, slot: Slot<T>): void {
     const { clock, counters, events } = this.parts;
     const now = clock.now();
     counters.createFailed += 1;
-    this.creates.failed(error, slot.createdAt, now);
+    const wentDown = this.creates.failed(error, isRetryable, slot.createdAt, now);
     this.retryLater();
-    events.tell('createError', { error, inRow: this.creates.failuresInRow, tookMs: now - slot.createdAt });
-    this.owner.createFailed(error);
+    const inRow = this.creates.failuresInRow;
+    events.tell('createError', { error, inRow, tookMs: now - slot.createdAt });
+    if (wentDown) events.tell('down', { error, inRow });
+    this.owner.createFailed(error, isRetryable);
   }
 
   private retryLater(): void {
@@ -322,7 +402,7 @@ export class SlotSet<T> {
   }
 
   private tellBorrower(slot: Slot<T>, cause: unknown): void {
-    const { lease } = slot;
+    const lease = leaseOf(slot);
     const reason = new ConnectionLostError(this.options.name, slot.id, cause);
     this.parts.effects.add(() => lease?.lost(reason));
   }

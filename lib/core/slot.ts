@@ -21,7 +21,7 @@ export enum SlotState {
  * The pool's private record of one connection. It is in exactly one place: the idle stack when idle, a lease when
  * active, a hook's call when creating, checking or destroying.
  *
- * Its deadline is the next time that somebody should look at it: see `ConnectionPool.lookAt`.
+ * Its deadline is the next time that somebody should look at it: see `SlotSet.lookAfter`.
  *
  * @internal
  */
@@ -42,6 +42,11 @@ export class Slot<T> extends Deadline {
   doom: DestroyCause | undefined = undefined;
   brokenBy: unknown = undefined;
   lease: Lease<T> | undefined = undefined;
+  /** In place of `lease` once it has been held for a while, so that the pool does not keep a forgotten one alive. */
+  watchedLease: WeakRef<Lease<T>> | undefined = undefined;
+  /** Where it was acquired, if that was sampled. */
+  acquiredAt: StackHolder | undefined = undefined;
+  isLeakTold = false;
   /** The hook that is running on it. */
   call: { cancel(reason: unknown): void; giveUp(reason: unknown): void } | undefined = undefined;
 
@@ -50,6 +55,8 @@ export class Slot<T> extends Deadline {
 
   constructor(
     readonly id: number,
+    /** Those opened before the last change of generation are not lent any more. */
+    readonly generation: number,
     private readonly look: (slot: Slot<T>, now: number) => void,
   ) {
     super();
@@ -58,6 +65,16 @@ export class Slot<T> extends Deadline {
   expire(now: number): void {
     this.look(this, now);
   }
+}
+
+/** The lease that a connection is held by, if somebody still can give it back. @internal */
+export function leaseOf<T>(slot: Slot<T>): Lease<T> | undefined {
+  return slot.lease ?? slot.watchedLease?.deref();
+}
+
+/** An error, or what `Error.captureStackTrace` was given: the stack is put into words when it is first read. @internal */
+export interface StackHolder {
+  readonly stack?: string;
 }
 
 /**

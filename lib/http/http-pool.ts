@@ -1,5 +1,5 @@
 import { ConnectionPool, type PoolDefinition, PoolOptionsError } from '../core/index.js';
-import { splitLimits } from '../core/pool-options.js';
+import { splitLimits } from '../core/option-rules.js';
 import type { HttpConnection } from './http-connection.js';
 import { HttpConnectionFactory } from './http-connection.factory.js';
 import { type HttpPoolOptions, resolveHttpSettings, textOf } from './http-settings.js';

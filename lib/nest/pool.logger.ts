@@ -30,6 +30,20 @@ export class PoolLogger {
       if (this.failures > 0) this.logger.log(`connected to ${where} again, after ${this.failures} failed attempts`);
       this.failures = 0;
     });
+    pool.on('down', ({ error, inRow }) => {
+      this.logger.error(`${where} is down, ${inRow} failed attempts in a row: ${nameOf(error)}; acquires fail at once`);
+    });
+    pool.on('leak', ({ id, heldMs, stack, isReturned }) => {
+      const held = `connection #${id} has been held for ${seconds(heldMs)}`;
+      if (isReturned) this.logger.log(`${held}, and was given back after all`);
+      else
+        this.logger.warn(`${held}; is it ever given back? Acquired${stack === undefined ? ': not recorded' : stack}`);
+    });
+    pool.on('reclaim', ({ id, heldMs }) => {
+      this.logger.warn(
+        `connection #${id} was never given back and nobody holds its lease: closed after ${seconds(heldMs)}`,
+      );
+    });
     pool.on('hookError', ({ hook, id, error }) => {
       this.logger.warn(`${hook} failed${id === undefined ? '' : ` for connection #${id}`}: ${nameOf(error)}`);
     });
@@ -51,4 +65,8 @@ export class PoolLogger {
   failed(what: string, error: unknown): void {
     this.logger.error(`${what} failed: ${nameOf(error)}`);
   }
+}
+
+function seconds(ms: number): string {
+  return `${Math.round(ms / 1_000)} s`;
 }

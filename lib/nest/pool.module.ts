@@ -1,5 +1,5 @@
 import { type DynamicModule, Global, Module, type Provider } from '@nestjs/common';
-import { type ConnectionPool, PoolOptionsError } from '../core/index.js';
+import { type ConnectionPool, type PoolLimits, PoolOptionsError } from '../core/index.js';
 import {
   type AnyPoolDefinition,
   type InjectEntry,
@@ -87,7 +87,7 @@ function poolProviders(name: string, { shutdown = 'two-phase' }: PoolModuleExtra
       inject: [POOL_DEFINITIONS],
       useFactory: (definitions: Definitions): ConnectionPool<unknown> => {
         const definition = definitions[name]!;
-        return definition.createPool({ ...definition.limits, name, factory: definition.factory });
+        return definition.createPool({ ...nestDefaults(), ...definition.limits, name, factory: definition.factory });
       },
     },
     {
@@ -154,4 +154,18 @@ function isDefinition(value: unknown): value is AnyPoolDefinition {
 
 function list(names: readonly string[]): string {
   return names.map((name) => `"${name}"`).join(', ');
+}
+
+/**
+ * What an application wants of every pool and a bare one does not do: to hear of leases that are forgotten, and get their
+ * connections back; outside production also where they were acquired, and of work that waits for itself.
+ */
+function nestDefaults(): PoolLimits {
+  const isProduction = process.env.NODE_ENV === 'production';
+  return {
+    leakWarnAfterMs: 60_000,
+    leakStackSampleRate: isProduction ? 0 : 1,
+    reclaimLeaked: true,
+    detectDeadlock: !isProduction,
+  };
 }

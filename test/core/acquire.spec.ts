@@ -61,7 +61,11 @@ describe('start()', () => {
   });
 
   it('ends although some creates fail at once and others hang, round after round', async () => {
-    const { pool, factory, clock } = rig({ minConnections: 2, createRetry: { initialMs: 10, factor: 1 } });
+    const { pool, factory, clock } = rig({
+      minConnections: 2,
+      downAfter: Infinity,
+      createRetry: { initialMs: 10, factor: 1 },
+    });
     factory.hold('create');
     const started = watch(pool.start());
     for (let round = 0; round < 20; round += 1) {

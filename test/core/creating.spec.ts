@@ -104,13 +104,14 @@ describe('a create that fails', () => {
 
   it('again and again rejects a hundred waiters by a hundred creates, never more (N04)', async () => {
     let creates = 0;
-    const { pool, clock } = poolOf<object>({
-      create: async () => {
+    const factory = {
+      create: async (): Promise<object> => {
         creates += 1;
         await Promise.resolve();
         throw refused();
       },
-    });
+    };
+    const { pool, clock } = poolOf<object>(factory, { downAfter: Infinity });
     const waiters = Array.from({ length: 100 }, () => watch(pool.acquire()));
     await clock.advance(1_000);
     expect([new Set(waiters.map(({ is }) => is)), creates, counts(pool)]).toEqual([new Set(['rejected']), 100, {}]);
@@ -272,7 +273,7 @@ describe('a create that hangs', () => {
 
 describe('the context of a create', () => {
   it('tells the pool, the attempt and a signal, and nothing of the borrower (A09)', async () => {
-    const { pool, factory, clock } = rig();
+    const { pool, factory, clock } = rig({ downAfter: Infinity });
     factory.hold('create');
     const controller = new AbortController();
     const attempts = [];

@@ -2,6 +2,7 @@ import { ManualClock } from 'nestjs-pools/testing';
 import { Deadline, Deadlines } from '../../lib/core/deadlines.js';
 import { Effects } from '../../lib/core/effects.js';
 import { IdleStack } from '../../lib/core/idle-stack.js';
+import { Outside } from '../../lib/core/outside.js';
 import { Slot } from '../../lib/core/slot.js';
 import { seeded } from './seeded.js';
 
@@ -23,30 +24,22 @@ class Alarm extends Deadline {
 function setUp() {
   const clock = new ManualClock();
   const rung: string[] = [];
-  const deadlines: Deadlines = new Deadlines(
-    clock,
-    (work) => work(),
-    () => {
-      const now = clock.now();
-      for (let due = deadlines.takeDue(now); due !== undefined; due = deadlines.takeDue(now)) due.expire(now);
-      deadlines.rearm();
-    },
-  );
+  const deadlines = new Deadlines(clock, new Outside(), () => undefined);
   return { clock, rung, deadlines, alarm: (name: string, then?: () => void) => new Alarm(name, rung, then) };
 }
 
 describe('invariant 10: one timer for all deadlines', () => {
   it('expires each at its own time, in order, whichever way they came', async () => {
     const { clock, rung, deadlines, alarm } = setUp();
-    deadlines.append(alarm('a'), 100);
-    deadlines.append(alarm('b'), 100);
-    deadlines.append(alarm('c'), 50);
+    deadlines.add(alarm('a'), 100);
+    deadlines.add(alarm('b'), 101);
+    deadlines.add(alarm('c'), 50);
     deadlines.add(alarm('d'), 75);
-    deadlines.append(alarm('e'), 300);
-    deadlines.append(alarm('f'), 200);
+    deadlines.add(alarm('e'), 300);
+    deadlines.add(alarm('f'), 200);
     expect(clock.pendingTimers).toBe(1);
     await clock.advance(1_000);
-    expect(rung).toEqual(['c at 50', 'd at 75', 'a at 100', 'b at 100', 'f at 200', 'e at 300']);
+    expect(rung).toEqual(['c at 50', 'd at 75', 'a at 100', 'b at 101', 'f at 200', 'e at 300']);
     expect(clock.pendingTimers).toBe(0);
   });
 
@@ -59,7 +52,7 @@ describe('invariant 10: one timer for all deadlines', () => {
       return set(run, ms);
     };
     const alarms = Array.from({ length: 1_000 }, (_, index) => alarm(String(index)));
-    alarms.forEach((each, index) => deadlines.append(each, 10_000 + index));
+    alarms.forEach((each, index) => deadlines.add(each, 10_000 + index));
     for (const each of alarms) deadlines.remove(each);
     expect([sets, clock.pendingTimers]).toEqual([1, 1]);
   });
@@ -67,8 +60,8 @@ describe('invariant 10: one timer for all deadlines', () => {
   it('does not expire one that was taken out, and taking out twice is nothing', async () => {
     const { clock, rung, deadlines, alarm } = setUp();
     const [a, b, c] = [alarm('a'), alarm('b'), alarm('c')];
-    deadlines.append(a, 10);
-    deadlines.append(b, 20);
+    deadlines.add(a, 10);
+    deadlines.add(b, 20);
     deadlines.add(c, 15);
     for (const each of [b, c, c, b]) deadlines.remove(each);
     await clock.advance(100);
@@ -78,7 +71,7 @@ describe('invariant 10: one timer for all deadlines', () => {
   it('keeps none that is due never', () => {
     const { clock, deadlines, alarm } = setUp();
     deadlines.add(alarm('a'), Infinity);
-    deadlines.append(alarm('b'), Infinity);
+    deadlines.add(alarm('b'), Infinity);
     expect(clock.pendingTimers).toBe(0);
   });
 
@@ -145,12 +138,32 @@ describe('invariant 10: one timer for all deadlines', () => {
     deadlines.keepAlive(true);
     deadlines.close();
     deadlines.add(alarm('b'), 20);
-    deadlines.append(alarm('c'), 20);
+    deadlines.add(alarm('c'), 20);
     deadlines.keepAlive(false);
     deadlines.keepAlive(true);
-    deadlines.rearm();
     await clock.advance(100);
     expect([rung, clock.pendingTimers]).toEqual([[], 0]);
+  });
+
+  it('puts off what is due by one turn of the loop after a stall, and then expires it (rule 8)', async () => {
+    const { clock, rung, deadlines, alarm } = setUp();
+    deadlines.add(alarm('a'), 10);
+    clock.stall(500);
+    const turns: string[] = [];
+    setImmediate(() => setImmediate(() => turns.push(`a turn, rung: ${rung.length}`)));
+    await clock.advance(0);
+    expect([turns, rung]).toEqual([['a turn, rung: 0'], ['a at 500']]);
+  });
+
+  it('expires a storm in pieces, with turns of the loop between them', async () => {
+    const { clock, rung, deadlines, alarm } = setUp();
+    for (let each = 0; each < 2_500; each += 1) deadlines.add(alarm('a'), 10);
+    const seen: number[] = [];
+    const look = (): unknown => seen.push(rung.length) < 12 && setImmediate(look);
+    look();
+    await clock.advance(10);
+    expect(rung.length).toBe(2_500);
+    expect(new Set(seen)).toEqual(new Set([0, 1_000, 2_000, 2_500]));
   });
 
   it.each([1, 2, 3])('expires what a sorted list would, over 3 000 random steps (seed %i)', async (seed) => {
@@ -163,8 +176,7 @@ describe('invariant 10: one timer for all deadlines', () => {
       if (choice < 6) {
         const alarm = new Alarm(String(step), rung);
         const dueAt = clock.now() + random.below(200);
-        if (choice < 3) deadlines.append(alarm, dueAt);
-        else deadlines.add(alarm, dueAt);
+        deadlines.add(alarm, dueAt);
         standing.push({ alarm, dueAt, order: step });
       } else if (choice < 9 && standing.length > 0) {
         const [gone] = standing.splice(random.below(standing.length), 1);
@@ -185,7 +197,7 @@ describe('invariant 10: one timer for all deadlines', () => {
 
 describe('IdleStack', () => {
   const slot = (id: number, idleSince: number): Slot<string> =>
-    Object.assign(new Slot<string>(id, () => undefined), { idleSince });
+    Object.assign(new Slot<string>(id, 0, () => undefined), { idleSince });
 
   it.each(['lifo', 'fifo'] as const)('yields what a sorted list would, over 2 000 random steps (%s)', (order) => {
     const random = seeded(7);
@@ -210,7 +222,7 @@ describe('IdleStack', () => {
 });
 
 describe('Effects', () => {
-  const outside = (work: () => void): void => work();
+  const outside = new Outside();
 
   it('run in the order they were noted, those noted meanwhile behind them, and never one inside another', () => {
     const effects = new Effects(outside);

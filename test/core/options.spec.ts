@@ -16,12 +16,11 @@ function problemsOf(options: object): readonly string[] {
 
 describe('pool options', () => {
   it('have the documented defaults', () => {
-    const { clock, ...resolved } = resolvePoolOptions({ name: 'test', factory });
+    const { clock, size, ...resolved } = resolvePoolOptions({ name: 'test', factory });
+    expect([size.min, size.max]).toEqual([2, 20]);
     expect(resolved).toEqual({
       name: 'test',
       factory,
-      minConnections: 2,
-      maxConnections: 20,
       maxIdleTimeMs: 300_000,
       maxLifetimeMs: 3_600_000,
       lifetimeJitter: 0.1,
@@ -37,14 +36,27 @@ describe('pool options', () => {
       maxCreating: 10,
       order: 'lifo',
       createRetry: { initialMs: 100, maxMs: 30_000, factor: 2 },
+      onCreateError: 'reject',
+      downAfter: 3,
+      unhealthyAfter: 3,
+      leakWarnAfterMs: Infinity,
+      leakStackSampleRate: 0,
+      reclaimLeaked: false,
+      detectDeadlock: false,
       closeTimeoutMs: 10_000,
     });
     expect(typeof clock.now()).toBe('number');
   });
 
-  it('never default the minimum or the parallel creates above the maximum', () => {
-    const resolved = resolvePoolOptions({ name: 'test', factory, maxConnections: 1 });
-    expect([resolved.minConnections, resolved.maxCreating]).toEqual([1, 1]);
+  it('never default the minimum above the maximum', () => {
+    const { size } = resolvePoolOptions({ name: 'test', factory, maxConnections: 1 });
+    expect([size.min, size.max]).toEqual([1, 1]);
+  });
+
+  it('never go down by default where failed creates are waited out', () => {
+    const waiting = resolvePoolOptions({ name: 'test', factory, onCreateError: 'wait' });
+    const both = resolvePoolOptions({ name: 'test', factory, onCreateError: 'wait', downAfter: 5 });
+    expect([waiting.downAfter, both.downAfter]).toEqual([Infinity, 5]);
   });
 
   it('fill in what is missing of createRetry', () => {

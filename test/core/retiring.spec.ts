@@ -188,7 +188,7 @@ describe('a draining pool', () => {
     pool.drain();
     await clock.advance(60_000);
     expect([counts(pool), factory.open, pool.state]).toEqual([{}, [], 'draining']);
-    expect(log).toEqual(['state draining', 'destroy 2 closed', 'destroy 1 closed']);
+    expect(log).toEqual(['state draining', 'destroy 1 closed', 'destroy 2 closed']);
   });
 
   it('still serves those who wait and those who come, and keeps nothing after them', async () => {

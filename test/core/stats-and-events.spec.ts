@@ -22,6 +22,7 @@ describe('stats()', () => {
 
   it('of a new pool says all there is', () => {
     const { pool } = rig({ minConnections: 1, maxConnections: 4 });
+    const nothing = { count: 0, p50: 0, p90: 0, p99: 0, max: 0 };
     expect(pool.stats()).toEqual({
       totalConnections: 0,
       idleConnections: 0,
@@ -35,17 +36,36 @@ describe('stats()', () => {
       maxConnections: 4,
       utilization: 0,
       state: 'open',
+      suspended: false,
+      down: false,
       createFailuresInRow: 0,
       lastCreateError: undefined,
       created: 0,
       createFailed: 0,
-      destroyed: { idle: 0, lifetime: 0, uses: 0, unhealthy: 0, broken: 0, reset: 0, error: 0, closed: 0 },
+      destroyed: {
+        idle: 0,
+        lifetime: 0,
+        uses: 0,
+        unhealthy: 0,
+        broken: 0,
+        reset: 0,
+        error: 0,
+        evicted: 0,
+        leaked: 0,
+        closed: 0,
+      },
       acquired: { direct: 0, waited: 0 },
       released: 0,
       detached: 0,
       timedOut: 0,
       aborted: 0,
-      refused: { full: 0, closed: 0 },
+      refused: { full: 0, down: 0, closed: 0 },
+      failed: 0,
+      leakWarnings: 0,
+      leaksReclaimed: 0,
+      waitTimeMs: nothing,
+      useTimeMs: nothing,
+      createTimeMs: nothing,
     });
   });
 
@@ -99,7 +119,7 @@ describe('stats()', () => {
   });
 
   it('counts failures in a row until a create succeeds', async () => {
-    const { pool, factory, clock } = rig();
+    const { pool, factory, clock } = rig({ downAfter: Infinity });
     factory.hold('create');
     for (const expected of [1, 2, 3]) {
       const failing = watch(pool.acquire());

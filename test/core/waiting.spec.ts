@@ -167,10 +167,10 @@ describe('the deadline of an acquire', () => {
     add('a');
     add('b', 300);
     add('c', 50);
-    add('d');
+    add('d', 100.5);
     add('e', 200);
     await clock.advance(300);
-    expect(settled).toEqual(['c at 50', 'a at 100', 'd at 100', 'e at 200', 'b at 300']);
+    expect(settled).toEqual(['c at 50', 'a at 100', 'd at 101', 'e at 200', 'b at 300']);
   });
 
   it('covers a create that never ends (T01, N01)', async () => {
@@ -312,7 +312,7 @@ describe('maxWaiting', () => {
     lease.release();
     (await waiters[0]!).release();
     (await waiters[1]!).release();
-    expect(pool.stats().refused).toEqual({ full: 1, closed: 0 });
+    expect(pool.stats().refused).toEqual({ full: 1, down: 0, closed: 0 });
   });
 
   it('of 0 still lets acquires wait for creates that will serve them', async () => {
@@ -446,12 +446,14 @@ describe('an abort signal', () => {
 
   it('aborted while a dead connection is being cleared away wins, too', async () => {
     const controller = new AbortController();
+    let isAlive = true;
     const { pool, clock } = poolOf({
       create: () => ({}),
-      looksAlive: () => false,
+      looksAlive: () => isAlive,
       destroy: () => controller.abort('mine'),
     });
     (await pool.acquire()).release();
+    isAlive = false;
     const waiter = watch(pool.acquire({ signal: controller.signal }));
     await clock.advance(0);
     expect(waiter).toMatchObject({ is: 'rejected', error: { code: 'POOL_ACQUIRE_ABORTED', cause: 'mine' } });

@@ -109,7 +109,7 @@ describe('the shutdown of an application', () => {
 
 describe('the log of a pool', () => {
   it('tells once that the upstream went, and once that it came back', async () => {
-    const definition = gatedPool({ minConnections: 0 });
+    const definition = gatedPool({ minConnections: 0, downAfter: Infinity });
     definition.gate.hold('create');
     const app = await boot({ imports: [PoolModule.forRoot({ pools: { documents: definition } })] });
     const pool = app.get<GatedPool>(getPoolToken('documents'));
