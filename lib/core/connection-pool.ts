@@ -40,6 +40,7 @@ import { Readiness } from './readiness.js';
 import { type ConnectionInfo, infoOf, type Slot, SlotState, type StackHolder } from './slot.js';
 import { SlotSet } from './slot-set.js';
 import type { WaitQueue } from './wait-queue.js';
+import { TurnClock } from './turn-clock.js';
 import { WaitingRoom } from './waiting-room.js';
 
 type Phase = { readonly is: 'open' | 'draining' } | { readonly is: 'closed'; readonly close: PoolClose };
@@ -55,6 +56,7 @@ export class ConnectionPool<T> implements AsyncDisposable {
   readonly name: string;
   private readonly options: door.ResolvedPoolOptions<T>;
   private readonly clock: Clock;
+  private readonly turn: TurnClock;
 
   private phase: Phase = { is: 'open' };
   /** Whether the minimum is wanted: from the first acquire or `start()` on. */
@@ -79,11 +81,12 @@ export class ConnectionPool<T> implements AsyncDisposable {
     const { name, clock } = options;
     this.name = name;
     this.clock = clock;
+    const turn = (this.turn = new TurnClock(clock));
     const outside = new Outside();
     const effects = (this.effects = new Effects(outside));
     const events = (this.events = new PoolEvents(name, effects));
     const deadlines = (this.deadlines = new Deadlines(clock, outside, (now) => this.advance(now)));
-    const parts = { clock, deadlines, effects, events, counters: this.counters };
+    const parts = { clock, turn, deadlines, effects, events, counters: this.counters };
     const advance = (now: number): void => this.advance(now);
     const admit = (slot: Slot<T>, now: number): void => this.admit(slot, now);
     this.deadlocks = options.detectDeadlock ? new DeadlockWatch() : undefined;
@@ -97,7 +100,12 @@ export class ConnectionPool<T> implements AsyncDisposable {
     this.room = new WaitingRoom(options, parts, this.slots, this.deadlocks, { stats, advance });
     this.waiters = this.room.queue;
     const isUnwanted = (slot: Slot<T>, now: number): boolean => this.unwantedBecause(slot, now) !== undefined;
-    this.desk = new LeaseDesk(options, parts, this.slots, { admit, advance, isUnwanted });
+    this.desk = new LeaseDesk(options, parts, this.slots, {
+      admit,
+      advance,
+      isUnwanted,
+      isAwaited: () => this.waiters.size > 0,
+    });
     this.readiness = new Readiness(clock, deadlines, {
       timeoutError: (waitedMs) => this.room.describeTimeout(waitedMs),
       abortError: (_waitedMs, reason) => new errors.AcquireAbortedError(name, this.stats(), reason),
@@ -121,14 +129,14 @@ export class ConnectionPool<T> implements AsyncDisposable {
     const problem = options === undefined ? undefined : this.room.problemOf(options);
     if (problem !== undefined) return Promise.reject(problem);
     const acquiredAt = this.desk.sampleStack(acquire);
-    const now = this.clock.now();
+    const now = this.waiters.size > 0 ? this.turn.now() : this.turn.fresh();
     const lease = this.lendReady(now, acquiredAt);
     return lease === undefined ? this.wait(options, now, acquiredAt) : Promise.resolve(lease);
   }
 
   /** Borrows an idle connection that needs no check, if there is one and nobody waits; else `undefined`. */
   tryAcquire(): Lease<T> | undefined {
-    const now = this.clock.now();
+    const now = this.turn.fresh();
     const lease = this.lendReady(now, this.desk.sampleStack(tryAcquire));
     // It may have come upon dead ones: they are to be closed, and the minimum restored. (An acquire first takes its place
     // in the queue, and only then lets user code run, which may abort it.)

@@ -1,5 +1,7 @@
 import type { Outside } from './outside.js';
 
+const MOST_KEPT = 1_000;
+
 /**
  * User code that is due: hooks, listeners, aborts. A transition notes it here, and it runs once the state is whole; what
  * it does to the pool meanwhile is noted behind it and run by the same loop, so that nothing ever recurses.
@@ -7,35 +9,44 @@ import type { Outside } from './outside.js';
  * @internal
  */
 export class Effects {
-  private readonly queue: (() => void)[] = [];
-  private next = 0;
+  private readonly queue: ((() => void) | undefined)[] = [];
+  /** Those noted since the queue was last empty, and how many of them have begun: to cut the array each time costs more. */
+  private noted = 0;
+  private begun = 0;
   private isRunning = false;
 
   constructor(private readonly outside: Outside) {}
 
   get isEmpty(): boolean {
-    return this.queue.length === 0;
+    return this.noted === 0;
   }
 
   add(effect: () => void): void {
-    this.queue.push(effect);
+    this.queue[this.noted] = effect;
+    this.noted += 1;
   }
 
   run(): void {
-    if (this.isRunning || this.queue.length === 0) return;
+    if (this.isRunning || this.noted === 0) return;
     this.isRunning = true;
-    this.next = 0;
     try {
       this.outside.run(this.drain);
     } finally {
-      // No effect is meant to throw. One that does all the same must not stop those behind it for good.
-      if (this.next === this.queue.length) this.queue.length = 0;
-      else this.queue.splice(0, this.next);
       this.isRunning = false;
     }
   }
 
   private readonly drain = (): void => {
-    while (this.next < this.queue.length) this.queue[this.next++]!();
+    while (this.begun < this.noted) {
+      const effect = this.queue[this.begun]!;
+      this.queue[this.begun] = undefined;
+      this.begun += 1;
+      // No effect is meant to throw. One that does all the same stops those behind it, but not for good.
+      effect();
+    }
+    this.noted = 0;
+    this.begun = 0;
+    // A storm leaves a long array behind, a quiet pool keeps a short one.
+    if (this.queue.length > MOST_KEPT) this.queue.length = 0;
   };
 }

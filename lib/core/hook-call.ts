@@ -1,7 +1,10 @@
-import type { Clock } from './clock.js';
 import type { CreateContext, HookContext } from './connection-factory.js';
 import { Deadline, type Deadlines } from './deadlines.js';
 import type { Effects } from './effects.js';
+import type { TurnClock } from './turn-clock.js';
+
+// oxlint-disable-next-line typescript/unbound-method -- it is applied to the promise of a hook
+const nativeThen = Promise.prototype.then;
 
 /** How a hook ended. @internal */
 export type HookEnd<R> =
@@ -11,7 +14,7 @@ export type HookEnd<R> =
 /** What a hook call needs of its pool. @internal */
 export interface HookHost {
   readonly name: string;
-  readonly clock: Clock;
+  readonly turn: TurnClock;
   readonly deadlines: Deadlines;
   readonly effects: Effects;
 }
@@ -61,12 +64,8 @@ export class HookCall<R = unknown> extends Deadline implements HookContext {
     } catch (error) {
       return this.end({ ok: false, error, timedOut: false });
     }
-    if (this.phase === 'running') this.host.deadlines.add(this, this.host.clock.now() + this.limitMs);
-    // Through a promise of our own: a foreign `then`, also one put on a real promise, may call back twice or throw.
-    new Promise<R>((resolve) => resolve(result)).then(
-      (value) => this.end({ ok: true, value }),
-      (error: unknown) => this.end({ ok: false, error, timedOut: false }),
-    );
+    if (this.phase === 'running') this.host.deadlines.add(this, this.host.turn.now() + this.limitMs);
+    this.whenSettled(result);
   }
 
   expire(): void {
@@ -88,6 +87,20 @@ export class HookCall<R = unknown> extends Deadline implements HookContext {
     this.cancel(reason);
     this.phase = 'late';
     this.host.deadlines.remove(this);
+  }
+
+  private whenSettled(result: PromiseLike<R>): void {
+    const onValue = (value: R): void => this.end({ ok: true, value });
+    const onError = (error: unknown): void => this.end({ ok: false, error, timedOut: false });
+    // Through a promise of our own, unless it is as good: a foreign `then`, also one put on a real promise, may call back
+    // twice or throw.
+    const isPlain = result instanceof Promise && result.then === nativeThen;
+    const promise = isPlain ? result : new Promise<R>((resolve) => resolve(result));
+    try {
+      Reflect.apply(nativeThen, promise, [onValue, onError]);
+    } catch (error) {
+      onError(error);
+    }
   }
 
   private end(end: HookEnd<R>): void {

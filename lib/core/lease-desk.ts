@@ -1,4 +1,3 @@
-import type { Clock } from './clock.js';
 import { LeakWatch } from './leak-watch.js';
 import { Lease, type LeaseReturns } from './lease.js';
 import type { ResolvedPoolOptions } from './pool-options.js';
@@ -10,6 +9,8 @@ export interface LeaseDeskOwner<T> {
   admit(slot: Slot<T>, now: number): void;
   /** Whether a connection that comes back will not be lent again. */
   isUnwanted(slot: Slot<T>, now: number): boolean;
+  /** Whether somebody waits for a connection. */
+  isAwaited(): boolean;
   /** Something ended: look at what is wanted next. */
   advance(now: number): void;
 }
@@ -21,7 +22,6 @@ export interface LeaseDeskOwner<T> {
  */
 export class LeaseDesk<T> implements LeaseReturns<T> {
   readonly pool: string;
-  private readonly clock: Clock;
   private readonly hasReset: boolean;
   /** There only where somebody wants to know of leaks. */
   private readonly leaks: LeakWatch<T> | undefined;
@@ -33,7 +33,6 @@ export class LeaseDesk<T> implements LeaseReturns<T> {
     private readonly owner: LeaseDeskOwner<T>,
   ) {
     this.pool = options.name;
-    this.clock = options.clock;
     this.hasReset = options.factory.reset !== undefined;
     if (options.leakWarnAfterMs < Infinity || options.reclaimLeaked) {
       this.leaks = new LeakWatch(options, parts, slots, (slot) => this.reclaim(slot));
@@ -59,7 +58,8 @@ export class LeaseDesk<T> implements LeaseReturns<T> {
   }
 
   takeBack(slot: Slot<T>): void {
-    const now = this.clock.now();
+    const { turn } = this.parts;
+    const now = this.owner.isAwaited() ? turn.now() : turn.fresh();
     this.endLease(slot, now);
     if (this.hasReset && !this.owner.isUnwanted(slot, now)) {
       this.slots.reset(slot);
@@ -72,7 +72,7 @@ export class LeaseDesk<T> implements LeaseReturns<T> {
   }
 
   takeBackBroken(slot: Slot<T>, reason: unknown): void {
-    const now = this.clock.now();
+    const now = this.parts.turn.fresh();
     this.endLease(slot, now);
     this.slots.destroy(slot, slot.doom ?? 'error', reason);
     this.owner.advance(now);
@@ -80,7 +80,7 @@ export class LeaseDesk<T> implements LeaseReturns<T> {
 
   /** The borrower keeps the connection. */
   letGo(slot: Slot<T>): void {
-    const now = this.clock.now();
+    const now = this.parts.turn.fresh();
     this.forgetLease(slot, now);
     this.parts.counters.detached += 1;
     this.parts.events.tell('detach', { id: slot.id });
@@ -109,7 +109,7 @@ export class LeaseDesk<T> implements LeaseReturns<T> {
 
   /** Nobody can give this lease back any more. */
   private reclaim(slot: Slot<T>): void {
-    const now = this.clock.now();
+    const now = this.parts.turn.fresh();
     const { counters, events } = this.parts;
     counters.leaksReclaimed += 1;
     events.tell('reclaim', { id: slot.id, heldMs: now - slot.lastUsedAt, stack: slot.acquiredAt?.stack });

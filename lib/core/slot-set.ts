@@ -11,6 +11,7 @@ import type { ResolvedPoolOptions } from './pool-options.js';
 import type { DestroyCause, PoolCounters, SlotStats } from './pool-stats.js';
 import { type ConnectionInfo, infoOf, leaseOf, Slot, SlotState } from './slot.js';
 import { SlotPolicy } from './slot-policy.js';
+import type { TurnClock } from './turn-clock.js';
 
 /** Who decides what becomes of a connection. @internal */
 export interface SlotSetOwner<T> {
@@ -27,6 +28,7 @@ export interface SlotSetOwner<T> {
 /** What the pool and its slots share. @internal */
 export interface PoolParts {
   readonly clock: Clock;
+  readonly turn: TurnClock;
   readonly deadlines: Deadlines;
   readonly effects: Effects;
   readonly events: PoolEvents;
@@ -66,11 +68,11 @@ export class SlotSet<T> {
     private readonly parts: PoolParts,
     private readonly owner: SlotSetOwner<T>,
   ) {
-    const { clock, deadlines, effects } = parts;
+    const { turn, deadlines, effects } = parts;
     this.idle = new IdleStack(options.order);
     this.policy = new SlotPolicy(options);
     this.creates = new CreateRecord(options);
-    this.runner = new FactoryRunner(options, { name: options.name, clock, deadlines, effects }, this.hookEnds());
+    this.runner = new FactoryRunner(options, { name: options.name, turn, deadlines, effects }, this.hookEnds());
   }
 
   // ---- how many
@@ -270,7 +272,7 @@ export class SlotSet<T> {
   };
 
   private hookEnds(): SlotOwner<T> {
-    const { clock, effects } = this.parts;
+    const { clock, effects, turn } = this.parts;
     return {
       has: (connection) => this.connections.has(connection),
       opened: (slot, connection) => this.opened(slot, connection),
@@ -294,16 +296,18 @@ export class SlotSet<T> {
       },
       checked: (slot, isHealthy, error) => {
         if (slot.state !== SlotState.checking) return;
-        slot.provenAt = clock.now();
+        const now = turn.fresh();
+        slot.provenAt = now;
         if (isHealthy) this.checks.failedInRow = 0;
-        else this.checkFailed(slot, error);
-        this.hookEnded(slot, isHealthy ? undefined : 'unhealthy', error);
+        else this.checkFailed(slot, error, now);
+        this.hookEnded(slot, now, isHealthy ? undefined : 'unhealthy', error);
       },
       resetEnded: (slot, end) => {
         if (slot.state !== SlotState.checking) return;
-        slot.idleSince = clock.now();
+        const now = turn.fresh();
+        slot.idleSince = now;
         this.tellFailure('reset', slot, end);
-        this.hookEnded(slot, end.ok ? undefined : 'reset', end.ok ? undefined : end.error);
+        this.hookEnded(slot, now, end.ok ? undefined : 'reset', end.ok ? undefined : end.error);
       },
       destroyed: (slot, end) => {
         this.tellFailure('destroy', slot, end);
@@ -318,18 +322,16 @@ export class SlotSet<T> {
     if (!end.ok) this.parts.events.tell('hookError', { hook, id: slot.id, error: end.error });
   }
 
-  private checkFailed(slot: Slot<T>, error: unknown): void {
-    const { clock, events } = this.parts;
-    events.tell('checkFailed', { id: slot.id, error });
+  private checkFailed(slot: Slot<T>, error: unknown, now: number): void {
+    this.parts.events.tell('checkFailed', { id: slot.id, error });
     this.checks.failedInRow += 1;
-    this.checks.failedAt = clock.now();
+    this.checks.failedAt = now;
     this.checks.lastError = error;
     // So many in a row are no accident: whatever killed them, a failover or a firewall, has met the others too.
     if (this.checks.failedInRow % this.options.unhealthyAfter === 0) this.retireAll('unhealthy');
   }
 
-  private hookEnded(slot: Slot<T>, failedBy: DestroyCause | undefined, error: unknown): void {
-    const now = this.parts.clock.now();
+  private hookEnded(slot: Slot<T>, now: number, failedBy: DestroyCause | undefined, error: unknown): void {
     if (failedBy === undefined) this.owner.admit(slot, now);
     else this.destroy(slot, failedBy, error);
     this.owner.advance(now);

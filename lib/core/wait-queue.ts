@@ -3,6 +3,7 @@ import type { Clock } from './clock.js';
 import { Deadline, type Deadlines } from './deadlines.js';
 import type { Holder } from './deadlock-watch.js';
 import { withoutStack } from './pool-errors.js';
+import { Lane } from './waiter-lane.js';
 import type { StackHolder } from './slot.js';
 
 /**
@@ -31,14 +32,13 @@ export interface WaiterExtras {
 }
 
 /**
- * Somebody who waits: the promise's two ends, a patience, and a place in the queue. There may be a million of them, so it
- * has as few fields as can be; what only few have is in `extras`.
+ * Somebody who waits: the promise's two ends, since when, and whether still. There may be a million of them, so it has as
+ * few fields as can be; what only few have is in `extras`.
  *
  * @internal
  */
 export class Waiter<R> {
-  ahead: Waiter<R> | undefined = undefined;
-  behind: Waiter<R> | undefined = undefined;
+  isWaiting = true;
   /** Its own deadline and its ear on a signal, where it has one. */
   alarm: WaiterAlarm<R> | undefined = undefined;
 
@@ -70,34 +70,8 @@ export class WaiterAlarm<R> extends Deadline {
 }
 
 /**
- * The waiters of one priority, in the order of their arrival.
- *
- * Nearly all have the queue's own timeout, so that they come due in the order in which they stand: one deadline, that of
- * the oldest, is enough for them all, and neither a newcomer nor one that is served has to touch it. Invariant: whoever is
- * due before somebody older has an alarm. So whoever has none comes due after all those before it, and the oldest one's
- * deadline is never too late.
- */
-class Lane<R> extends Deadline {
-  oldest: Waiter<R> | undefined = undefined;
-  newest: Waiter<R> | undefined = undefined;
-  /** The latest that anybody in order is due. */
-  latestDueAt = -Infinity;
-
-  constructor(private readonly queue: WaitQueue<R>) {
-    super();
-  }
-
-  expire(now: number): void {
-    const { oldest } = this;
-    if (oldest === undefined) return;
-    if (this.queue.dueAt(oldest) <= now) this.queue.expire(oldest, now);
-    this.queue.watch(this);
-  }
-}
-
-/**
- * Who waits, the highest priority first and the oldest first within it. Whoever leaves is out of the queue, its deadline
- * and its signal at once, at constant cost: no dead entries that count against the bound or are served by mistake.
+ * Who waits, the highest priority first and the oldest first within it. Whoever leaves is out of the count, its deadline
+ * and its signal at once, at constant cost.
  *
  * @internal
  */
@@ -119,55 +93,44 @@ export class WaitQueue<R> {
   push(waiter: Waiter<R>): void {
     const { extras } = waiter;
     const lane = extras === undefined ? this.lanes[0]! : this.laneOf(extras.priority ?? 0);
-    const ahead = lane.newest;
-    waiter.ahead = ahead;
-    lane.newest = waiter;
-    this.size += 1;
-    if (ahead === undefined) {
-      lane.oldest = waiter;
-      lane.latestDueAt = -Infinity;
-    } else {
-      ahead.behind = waiter;
-    }
     const dueAt = this.dueAt(waiter);
-    const isInOrder = dueAt >= lane.latestDueAt;
+    const isFirst = lane.isEmpty;
+    const isInOrder = isFirst || dueAt >= lane.latestDueAt;
     if (isInOrder) lane.latestDueAt = dueAt;
+    lane.push(waiter);
+    this.size += 1;
     if (extras?.signal !== undefined || !isInOrder) this.setAlarm(waiter, isInOrder ? Infinity : dueAt);
-    if (ahead !== undefined) return;
+    if (!isFirst) return;
     // Left from somebody who has gone: too late for one who has less patience.
     if (lane.isSet && dueAt < lane.dueAt) this.deadlines.remove(lane);
     this.watch(lane);
   }
 
-  /** Who is next. It stays. */
-  peek(): Waiter<R> | undefined {
-    while (this.top > 0 && this.lanes[this.top]!.oldest === undefined) this.top -= 1;
-    return this.lanes[this.top]!.oldest;
-  }
-
+  /** Takes out who is next. */
   shift(): Waiter<R> | undefined {
-    const waiter = this.peek();
-    if (waiter !== undefined) this.remove(waiter);
+    while (this.top > 0 && this.lanes[this.top]!.isEmpty) this.top -= 1;
+    const lane = this.lanes[this.top]!;
+    if (lane.isEmpty) return undefined;
+    this.size -= 1;
+    const waiter = lane.shift();
+    if (waiter.alarm !== undefined) this.silence(waiter, waiter.alarm);
     return waiter;
   }
 
   /** Takes out all but the so many that are served first, in the order of service. */
   takeBeyond(first: number): Waiter<R>[] {
     const beyond: Waiter<R>[] = [];
-    for (const lane of this.lanes) {
-      for (let last = lane.newest; last !== undefined && this.size > first; last = lane.newest) {
-        this.remove(last);
-        beyond.push(last);
-      }
+    for (const waiter of this.lastFirst()) {
+      if (this.size <= first) break;
+      this.remove(waiter);
+      beyond.push(waiter);
     }
     return beyond.reverse();
   }
 
   /** From the one that would be served last. */
   *lastFirst(): Generator<Waiter<R>> {
-    for (const lane of this.lanes) {
-      for (let waiter = lane.newest; waiter !== undefined; waiter = waiter.ahead) yield waiter;
-    }
+    for (const lane of this.lanes) yield* lane.newestFirst();
   }
 
   /** Empties the queue, in the order of service. */
@@ -176,18 +139,11 @@ export class WaitQueue<R> {
   }
 
   remove(waiter: Waiter<R>): void {
-    const { ahead, behind, extras, alarm } = waiter;
-    const lane = extras === undefined ? this.lanes[0]! : this.laneOf(extras.priority ?? 0);
-    if (ahead === undefined) lane.oldest = behind;
-    else ahead.behind = behind;
-    if (behind === undefined) lane.newest = ahead;
-    else behind.ahead = ahead;
-    waiter.ahead = undefined;
-    waiter.behind = undefined;
+    const { extras, alarm } = waiter;
+    waiter.isWaiting = false;
+    (extras === undefined ? this.lanes[0]! : this.laneOf(extras.priority ?? 0)).removed();
     this.size -= 1;
-    if (alarm === undefined) return;
-    this.deadlines.remove(alarm);
-    extras?.signal?.removeEventListener('abort', alarm);
+    if (alarm !== undefined) this.silence(waiter, alarm);
   }
 
   dueAt(waiter: Waiter<R>): number {
@@ -209,7 +165,8 @@ export class WaitQueue<R> {
 
   /** Sets a lane's deadline to that of its oldest; one that is set already is early enough. */
   watch(lane: Lane<R>): void {
-    if (lane.oldest !== undefined && !lane.isSet) this.deadlines.add(lane, this.dueAt(lane.oldest));
+    const { oldest } = lane;
+    if (oldest !== undefined && !lane.isSet) this.deadlines.add(lane, this.dueAt(oldest));
   }
 
   private setAlarm(waiter: Waiter<R>, dueAt: number): void {
@@ -217,6 +174,11 @@ export class WaitQueue<R> {
     this.deadlines.add(alarm, dueAt);
     const signal = waiter.extras?.signal;
     if (signal !== undefined) listenToAbort(signal, alarm);
+  }
+
+  private silence(waiter: Waiter<R>, alarm: WaiterAlarm<R>): void {
+    this.deadlines.remove(alarm);
+    waiter.extras?.signal?.removeEventListener('abort', alarm);
   }
 
   private laneOf(priority: number): Lane<R> {

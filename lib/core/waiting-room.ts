@@ -65,15 +65,9 @@ export class WaitingRoom<T> implements WaiterOwner {
   }
 
   queueUp(options: AcquireOptions | undefined, now: number, acquiredAt: StackHolder | undefined): Promise<Lease<T>> {
-    const promise = new Promise<Lease<T>>(keepEnds);
-    this.queue.push(
-      new Waiter<Lease<T>>(
-        keptResolve as (lease: Lease<T>) => void,
-        keptReject,
-        now,
-        this.extrasOf(options, acquiredAt),
-      ),
-    );
+    const promise = new Promise<Lease<T>>(ends.keep);
+    this.queue.push(new Waiter(ends.resolve, ends.reject, now, this.extrasOf(options, acquiredAt)));
+    ends.forget();
     return promise;
   }
 
@@ -162,12 +156,20 @@ export class WaitingRoom<T> implements WaiterOwner {
 }
 
 /**
- * The two ends of the promise that was made last. Kept here by one function for all, since a function for each promise
- * would be one more thing to make for each waiter.
+ * The two ends of the promise that is being made. One function takes them for all waiters, since a function for each would
+ * be one more thing to make; nothing is kept here longer than that, or the last waiter's lease would never be collected.
  */
-let keptResolve: (lease: never) => void;
-let keptReject: (error: unknown) => void;
-const keepEnds = (resolve: (lease: never) => void, reject: (error: unknown) => void): void => {
-  keptResolve = resolve;
-  keptReject = reject;
+const ends = {
+  resolve: ignore as (lease: Lease<any>) => void,
+  reject: ignore as (error: unknown) => void,
+  keep: (resolve: (lease: Lease<any>) => void, reject: (error: unknown) => void): void => {
+    ends.resolve = resolve;
+    ends.reject = reject;
+  },
+  forget: (): void => {
+    ends.resolve = ignore;
+    ends.reject = ignore;
+  },
 };
+
+function ignore(): void {}
