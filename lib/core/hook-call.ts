@@ -64,7 +64,7 @@ export class HookCall<R = unknown> extends Deadline implements HookContext {
     } catch (error) {
       return this.end({ ok: false, error, timedOut: false });
     }
-    if (this.phase === 'running') this.host.deadlines.add(this, this.host.turn.now() + this.limitMs);
+    if (this.phase === 'running') this.host.deadlines.add(this, this.host.turn.fresh() + this.limitMs);
     this.whenSettled(result);
   }
 
