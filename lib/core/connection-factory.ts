@@ -45,7 +45,7 @@ export interface ConnectionFactory<T> {
   destroy?(connection: T, context: HookContext): Promise<void> | void;
   /**
    * Whether a failed create may succeed by itself later. `false`, as does `error.retryable === false`, stops the background
-   * from trying again until the next acquire asks: a wrong password that is repeated locks the account.
+   * from trying again until an acquire needs a new connection: a wrong password that is repeated locks the account.
    */
   retryable?(error: unknown): boolean;
   /** A free check without I/O, asked at every lease. It must be synchronous and touch nothing, the pool least of all. */

@@ -320,7 +320,8 @@ export class ConnectionPool<T> implements AsyncDisposable {
 
   private get isBusy(): boolean {
     const { idle, canOpen, creates } = this.slots;
-    return idle.size === 0 && canOpen === 0 && !creates.isDown && this.deadlocks === undefined && this.effects.isEmpty;
+    if (this.deadlocks?.isAtRisk) return false;
+    return idle.size === 0 && canOpen === 0 && !creates.isDown && this.effects.isEmpty;
   }
 
   private startAnd<R>(promise: Promise<R>, now = this.clock.now()): Promise<R> {
@@ -375,7 +376,8 @@ export class ConnectionPool<T> implements AsyncDisposable {
     if (waiters.size === 0 && this.phase.is === 'draining') slots.destroyIdle('closed');
     if (waiters.size === 0 || this.isSuspended) return;
     if (slots.creates.isDown) this.room.turnAwayBeyond(slots.checking + (slots.isProbing ? 1 : 0), now);
-    if (slots.active === slots.size && slots.canOpen === 0) this.room.breakDeadlock(slots.active);
+    if (this.deadlocks?.isAtRisk && slots.active === slots.size && slots.canOpen === 0)
+      this.room.breakDeadlock(slots.active);
   }
 
   /** Whether a connection should be opened: for a waiter that nothing under way will serve, or for the minimum. */

@@ -24,6 +24,8 @@ const holders = new AsyncLocalStorage<Holder>();
  */
 export class DeadlockWatch {
   private readonly held = new Set<Holder>();
+  /** Those who wait inside of such work, the newest last; some of them may have got what they waited for. */
+  private readonly nested = new Set<Waiter<any>>();
 
   /** Runs work that holds a lease. */
   async run<R>(lease: { readonly isHeld: boolean }, work: () => R | Promise<R>): Promise<R> {
@@ -37,23 +39,37 @@ export class DeadlockWatch {
   }
 
   /** The work of this pool from which the caller was started, innermost first: it waits for what the caller waits for. */
-  around(): readonly Holder[] {
-    const around: Holder[] = [];
+  around(): readonly Holder[] | undefined {
+    let around: Holder[] | undefined;
     for (let holder = holders.getStore(); holder !== undefined; holder = holder.outer) {
-      if (holder.watch === this) around.push(holder);
+      if (holder.watch === this && holder.lease.isHeld) (around ??= []).push(holder);
     }
     return around;
   }
 
+  /** Notes somebody who waits inside of work that holds a lease. */
+  waits(waiter: Waiter<any>): void {
+    this.nested.add(waiter);
+  }
+
   /** The waiter that closed the circle, if every one of the `active` leases is held by work that waits. */
-  victim<R>(active: number, newestFirst: Iterable<Waiter<R>>): Waiter<R> | undefined {
+  victim(active: number): Waiter<any> | undefined {
     const blocked = new Set<Holder>();
-    let victim: Waiter<R> | undefined;
-    for (const waiter of newestFirst) {
+    let victim: Waiter<any> | undefined;
+    for (const waiter of this.nested) {
+      if (!waiter.isWaiting) {
+        this.nested.delete(waiter);
+        continue;
+      }
       const holding = (waiter.extras?.heldBy ?? []).filter((holder) => this.held.has(holder) && holder.lease.isHeld);
-      if (holding.length > 0) victim ??= waiter;
+      if (holding.length > 0) victim = waiter;
       for (const holder of holding) blocked.add(holder);
     }
     return blocked.size === active ? victim : undefined;
+  }
+
+  /** Whether anybody waits inside of work that holds a lease. */
+  get isAtRisk(): boolean {
+    return this.nested.size > 0;
   }
 }

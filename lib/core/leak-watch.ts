@@ -1,4 +1,5 @@
 import { Deadline } from './deadlines.js';
+import type { Lease } from './lease.js';
 import type { ResolvedPoolOptions } from './pool-options.js';
 import { type Slot, SlotState, type StackHolder } from './slot.js';
 import type { PoolParts, SlotSet } from './slot-set.js';
@@ -11,7 +12,7 @@ const WATCH_AFTER_MS = 1_000;
 
 interface Watched<T> {
   readonly slot: Slot<T>;
-  readonly lease: WeakRef<object>;
+  readonly lease: WeakRef<Lease<T>>;
 }
 
 /**
@@ -47,18 +48,17 @@ export class LeakWatch<T> extends Deadline {
     return holder;
   }
 
-  lent(slot: Slot<T>, now: number, acquiredAt: StackHolder | undefined): void {
+  lent(slot: Slot<T>, lease: Lease<T>, acquiredAt: StackHolder | undefined): void {
+    slot.lease = lease;
     slot.acquiredAt = acquiredAt;
     if (!this.isResting) return;
     this.isResting = false;
-    this.parts.deadlines.add(this, now + this.firstLookMs);
+    this.parts.deadlines.add(this, slot.lastUsedAt + this.firstLookMs);
   }
 
   returned(slot: Slot<T>, now: number): void {
-    if (slot.watchedLease !== undefined) {
-      this.registry?.unregister(slot.watchedLease);
-      slot.watchedLease = undefined;
-    }
+    if (slot.lease instanceof WeakRef) this.registry?.unregister(slot.lease);
+    slot.lease = undefined;
     if (slot.isLeakTold) {
       slot.isLeakTold = false;
       this.tell(slot, now, true);
@@ -84,24 +84,23 @@ export class LeakWatch<T> extends Deadline {
       this.parts.counters.leakWarnings += 1;
       this.tell(slot, now, false);
     }
-    const isToBeWatched = this.registry !== undefined && slot.lease !== undefined;
+    const isToBeWatched = this.registry !== undefined && !(slot.lease instanceof WeakRef);
     if (isToBeWatched && now >= watchAt) this.watch(slot);
     return Math.min(slot.isLeakTold ? Infinity : warnAt, isToBeWatched && now < watchAt ? watchAt : Infinity);
   }
 
   private watch(slot: Slot<T>): void {
     const { lease } = slot;
-    if (lease === undefined) return;
+    if (lease === undefined || lease instanceof WeakRef) return;
     const ref = new WeakRef(lease);
-    slot.lease = undefined;
-    slot.watchedLease = ref;
+    slot.lease = ref;
     this.registry?.register(lease, { slot, lease: ref }, ref);
   }
 
   private collected({ slot, lease }: Watched<T>): void {
     // It may have been taken away by force in the meantime, and the slot be gone.
-    if (slot.watchedLease !== lease || slot.state !== SlotState.active) return;
-    slot.watchedLease = undefined;
+    if (slot.lease !== lease || slot.state !== SlotState.active) return;
+    slot.lease = undefined;
     this.reclaim(slot);
     slot.acquiredAt = undefined;
     slot.isLeakTold = false;

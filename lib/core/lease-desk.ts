@@ -50,9 +50,8 @@ export class LeaseDesk<T> implements LeaseReturns<T> {
     slot.usageCount += 1;
     slot.lastUsedAt = now;
     const lease = new Lease(this, slot);
-    slot.lease = lease;
     counters.waitTime.record(waitedMs);
-    this.leaks?.lent(slot, now, acquiredAt);
+    this.leaks?.lent(slot, lease, acquiredAt);
     if (events.hearsAcquire) events.tell('acquire', { id: slot.id, waitedMs });
     return lease;
   }
@@ -102,7 +101,7 @@ export class LeaseDesk<T> implements LeaseReturns<T> {
   }
 
   private forgetLease(slot: Slot<T>, now: number): void {
-    slot.lease = undefined;
+    if (slot.borrower !== undefined) slot.borrower = undefined;
     this.parts.counters.useTime.record(now - slot.lastUsedAt);
     this.leaks?.returned(slot, now);
   }

@@ -1,5 +1,5 @@
 import { LeaseReleasedError } from './pool-errors.js';
-import { type ConnectionInfo, infoOf, type Slot } from './slot.js';
+import { type ConnectionInfo, infoOf, type Slot, SlotState } from './slot.js';
 
 /** Where leases are given back. @internal */
 export interface LeaseReturns<T> {
@@ -17,14 +17,18 @@ export interface LeaseReturns<T> {
  * @publicApi
  */
 export class Lease<T> implements Disposable, AsyncDisposable {
-  private status: 'held' | 'returned' | 'taken' = 'held';
+  private isReturned = false;
   private controller: AbortController | undefined = undefined;
+  /** Which use of the connection it stands for: the slot goes on to others, and need not know who holds it. */
+  private readonly use: number;
 
   /** @internal */
   constructor(
     private readonly desk: LeaseReturns<T>,
     private readonly slot: Slot<T>,
-  ) {}
+  ) {
+    this.use = slot.usageCount;
+  }
 
   /**
    * The leased connection.
@@ -32,7 +36,7 @@ export class Lease<T> implements Disposable, AsyncDisposable {
    * @throws {@link LeaseReleasedError} once the lease has ended
    */
   get connection(): T {
-    if (this.status !== 'held') throw new LeaseReleasedError(this.desk.pool, this.slot.id);
+    if (!this.isHeld) throw new LeaseReleasedError(this.desk.pool, this.slot.id);
     return this.slot.connection as T;
   }
 
@@ -41,7 +45,12 @@ export class Lease<T> implements Disposable, AsyncDisposable {
    * {@link ConnectionLostError} with the cause.
    */
   get signal(): AbortSignal {
-    this.controller ??= new AbortController();
+    if (this.controller === undefined) {
+      const controller = (this.controller = new AbortController());
+      const { lost, usageCount } = this.slot;
+      if (lost !== undefined && usageCount === this.use) controller.abort(lost);
+      else if (this.isHeld) this.slot.borrower = controller;
+    }
     return this.controller.signal;
   }
 
@@ -66,14 +75,14 @@ export class Lease<T> implements Disposable, AsyncDisposable {
    */
   detach(): T {
     const { connection } = this;
-    this.status = 'returned';
+    this.isReturned = true;
     this.desk.letGo(this.slot);
     return connection;
   }
 
   /** Releases, unless that has been done. */
   [Symbol.dispose](): void {
-    if (this.status === 'held') this.release();
+    if (this.isHeld) this.release();
   }
 
   /** Releases, unless that has been done. */
@@ -82,26 +91,17 @@ export class Lease<T> implements Disposable, AsyncDisposable {
     return Promise.resolve();
   }
 
-  /** Tells the borrower that its connection is lost. @internal */
-  lost(reason: unknown): void {
-    this.controller ??= new AbortController();
-    this.controller.abort(reason);
-  }
-
-  /** The pool takes the connection back by force; the borrower's own release is then expected and harmless. @internal */
-  revoke(): void {
-    this.status = 'taken';
-  }
-
-  /** Whether the borrower still has the connection. @internal */
+  /** Whether the borrower still has the connection: it neither gave it back nor was it taken away. @internal */
   get isHeld(): boolean {
-    return this.status === 'held';
+    const { slot } = this;
+    return !this.isReturned && slot.state === SlotState.active && slot.usageCount === this.use;
   }
 
   private end(): boolean {
-    if (this.status === 'returned') this.desk.misused(this.slot);
-    if (this.status !== 'held') return false;
-    this.status = 'returned';
+    if (this.isReturned) this.desk.misused(this.slot);
+    // Taken away by force: the borrower's own release is then expected and harmless.
+    if (!this.isHeld) return false;
+    this.isReturned = true;
     return true;
   }
 }

@@ -28,7 +28,7 @@ export class SlotPolicy<T> {
     if (slot.usageCount >= this.options.maxUses) return 'uses';
     if (now >= slot.expiresAt) return 'lifetime';
     // One that was just opened is as good as its factory could make it, and is not asked.
-    return slot.usageCount > 0 && this.looksDead(slot) ? 'broken' : undefined;
+    return slot.state !== SlotState.creating && this.looksDead(slot) ? 'broken' : undefined;
   }
 
   /** Why an idle connection must not be lent. */

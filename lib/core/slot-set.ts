@@ -9,7 +9,7 @@ import { ConnectionLostError } from './pool-errors.js';
 import type { PoolEvents } from './pool-events.js';
 import type { ResolvedPoolOptions } from './pool-options.js';
 import type { DestroyCause, PoolCounters, SlotStats } from './pool-stats.js';
-import { type ConnectionInfo, infoOf, leaseOf, Slot, SlotState } from './slot.js';
+import { type ConnectionInfo, infoOf, Slot, SlotState } from './slot.js';
 import { SlotPolicy } from './slot-policy.js';
 import type { TurnClock } from './turn-clock.js';
 
@@ -234,7 +234,6 @@ export class SlotSet<T> {
         this.forget(slot);
       } else if (slot.state === SlotState.active) {
         taken.push(infoOf(slot));
-        leaseOf(slot)?.revoke();
         // The borrower hears of it before the connection is closed under it.
         this.tellBorrower(slot, reason);
         this.destroy(slot, 'closed', reason);
@@ -404,9 +403,9 @@ export class SlotSet<T> {
   }
 
   private tellBorrower(slot: Slot<T>, cause: unknown): void {
-    const lease = leaseOf(slot);
-    const reason = new ConnectionLostError(this.options.name, slot.id, cause);
-    this.parts.effects.add(() => lease?.lost(reason));
+    const { borrower } = slot;
+    const lost = (slot.lost = new ConnectionLostError(this.options.name, slot.id, cause));
+    if (borrower !== undefined) this.parts.effects.add(() => borrower.abort(lost));
   }
 
   private count(state: SlotState): number {

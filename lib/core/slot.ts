@@ -41,9 +41,11 @@ export class Slot<T> extends Deadline {
   /** Why it must not be lent again. Marked now, destroyed at the next safe point. */
   doom: DestroyCause | undefined = undefined;
   brokenBy: unknown = undefined;
-  lease: Lease<T> | undefined = undefined;
-  /** In place of `lease` once it has been held for a while, so that the pool does not keep a forgotten one alive. */
-  watchedLease: WeakRef<Lease<T>> | undefined = undefined;
+  /** How to tell the borrower that its connection is lost, once it has asked for a signal; and what it is told. */
+  borrower: AbortController | undefined = undefined;
+  lost: Error | undefined = undefined;
+  /** Who holds it, where forgotten leases are looked for; after a while weakly, so that the pool keeps none of them alive. */
+  lease: Lease<T> | WeakRef<Lease<T>> | undefined = undefined;
   /** Where it was acquired, if that was sampled. */
   acquiredAt: StackHolder | undefined = undefined;
   isLeakTold = false;
@@ -65,11 +67,6 @@ export class Slot<T> extends Deadline {
   expire(now: number): void {
     this.look(this, now);
   }
-}
-
-/** The lease that a connection is held by, if somebody still can give it back. @internal */
-export function leaseOf<T>(slot: Slot<T>): Lease<T> | undefined {
-  return slot.lease ?? slot.watchedLease?.deref();
 }
 
 /** An error, or what `Error.captureStackTrace` was given: the stack is put into words when it is first read. @internal */

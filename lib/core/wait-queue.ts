@@ -113,6 +113,7 @@ export class WaitQueue<R> {
     if (lane.isEmpty) return undefined;
     this.size -= 1;
     const waiter = lane.shift();
+    waiter.isWaiting = false;
     if (waiter.alarm !== undefined) this.silence(waiter, waiter.alarm);
     return waiter;
   }
@@ -120,17 +121,14 @@ export class WaitQueue<R> {
   /** Takes out all but the so many that are served first, in the order of service. */
   takeBeyond(first: number): Waiter<R>[] {
     const beyond: Waiter<R>[] = [];
-    for (const waiter of this.lastFirst()) {
-      if (this.size <= first) break;
-      this.remove(waiter);
-      beyond.push(waiter);
+    for (const lane of this.lanes) {
+      for (const waiter of lane.list().reverse()) {
+        if (this.size <= first) break;
+        this.remove(waiter);
+        beyond.push(waiter);
+      }
     }
     return beyond.reverse();
-  }
-
-  /** From the one that would be served last. */
-  *lastFirst(): Generator<Waiter<R>> {
-    for (const lane of this.lanes) yield* lane.newestFirst();
   }
 
   /** Empties the queue, in the order of service. */

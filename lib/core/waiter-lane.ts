@@ -72,11 +72,6 @@ export class Lane<R> extends Deadline {
     }
   }
 
-  *newestFirst(): Generator<Waiter<R>> {
-    const all = this.list();
-    for (let index = all.length - 1; index >= 0; index -= 1) yield all[index]!;
-  }
-
   expire(now: number): void {
     const { oldest } = this;
     if (oldest !== undefined && this.queue.dueAt(oldest) <= now) this.queue.expire(oldest, now);
@@ -95,7 +90,8 @@ export class Lane<R> extends Deadline {
     while (this.ring.length < length) this.ring.push(undefined);
   }
 
-  private list(): Waiter<R>[] {
+  /** Those who wait, the oldest first. */
+  list(): Waiter<R>[] {
     const all: Waiter<R>[] = [];
     for (let at = this.head; at < this.tail; at += 1) {
       const waiter = this.ring[at & (this.ring.length - 1)]!;

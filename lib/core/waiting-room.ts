@@ -66,8 +66,10 @@ export class WaitingRoom<T> implements WaiterOwner {
 
   queueUp(options: AcquireOptions | undefined, now: number, acquiredAt: StackHolder | undefined): Promise<Lease<T>> {
     const promise = new Promise<Lease<T>>(ends.keep);
-    this.queue.push(new Waiter(ends.resolve, ends.reject, now, this.extrasOf(options, acquiredAt)));
+    const waiter = new Waiter<Lease<T>>(ends.resolve, ends.reject, now, this.extrasOf(options, acquiredAt));
     ends.forget();
+    if (waiter.extras?.heldBy !== undefined) this.deadlocks?.waits(waiter);
+    this.queue.push(waiter);
     return promise;
   }
 
@@ -105,7 +107,7 @@ export class WaitingRoom<T> implements WaiterOwner {
 
   /** Ends the wait of work that waits for itself, if all that is lent is held by such work. */
   breakDeadlock(active: number): void {
-    const victim = this.deadlocks?.victim(active, this.queue.lastFirst());
+    const victim = this.deadlocks?.victim(active);
     if (victim === undefined) return;
     this.queue.remove(victim);
     this.parts.counters.failed += 1;
