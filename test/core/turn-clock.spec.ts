@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { systemClock } from 'nestjs-pools/core';
 import { ManualClock } from 'nestjs-pools/testing';
 import { TurnClock } from '../../lib/core/turn-clock.js';
@@ -5,12 +6,11 @@ import { TurnClock } from '../../lib/core/turn-clock.js';
 /** The system's clock, with its readings counted. */
 function counted() {
   const readings: number[] = [];
-  const original = systemClock.now;
-  systemClock.now = () => {
-    readings.push(original());
+  const spy = jest.spyOn(systemClock, 'now').mockImplementation(() => {
+    readings.push(performance.now());
     return readings.at(-1)!;
-  };
-  return { readings, restore: () => (systemClock.now = original) };
+  });
+  return { readings, restore: () => spy.mockRestore() };
 }
 
 describe('the time of a turn', () => {

@@ -11,8 +11,8 @@ const ELSEWHERE: Record<string, string> = {
   L01: 'a lease is the only thing that can be given back; there is no release(connection)',
   L05: 'a lease knows its own state; there is no isBorrowed(connection). S08 has the counts',
   L09: 'no release leaves the idle time as it was',
-  F01: 'test/core/random-schedule.spec.ts',
-  F02: 'test/core/random-schedule.spec.ts',
+  F01: 'test/model/random-steps-1.spec.ts',
+  F02: 'test/model/random-steps-1.spec.ts',
   F03: 'no call takes all idle ones at once',
 };
 

@@ -1,0 +1,3 @@
+import { testRandomSteps } from './random-run.js';
+
+testRandomSteps(2);
