@@ -48,6 +48,11 @@ function sinceBoot(): number {
   return time[0] * 1e3 + time[1] / 1e6;
 }
 
+/** How far the calendar is ahead of a clock's reading. It grows while the machine sleeps, for the monotonic clock sleeps too. @internal */
+export function calendarAhead(now: number): number {
+  return Date.now() - now;
+}
+
 /** The calendar's time so many milliseconds from now, for what people read. @internal */
 export function dateIn(ms: number): Date {
   return new Date(Date.now() + ms);

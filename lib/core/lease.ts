@@ -97,6 +97,13 @@ export class Lease<T> implements Disposable, AsyncDisposable {
     return !this.isReturned && slot.state === SlotState.active && slot.usageCount === this.use;
   }
 
+  static {
+    // Every promise that ends with a lease looks for a `then` on it. Saying here that there is none spares it the way up
+    // the prototypes: a tenth of what a hand-over costs.
+    // oxlint-disable-next-line unicorn/no-thenable -- it is none
+    Object.defineProperty(this.prototype, 'then', { value: undefined });
+  }
+
   private end(): boolean {
     if (this.isReturned) this.desk.misused(this.slot);
     // Taken away by force: the borrower's own release is then expected and harmless.

@@ -90,6 +90,8 @@ export type PoolListener<E extends PoolEventName> = (event: PoolEventMap[E]) => 
  */
 export class PoolEvents {
   private readonly listeners = new Map<PoolEventName, Set<PoolListener<never>>>();
+  /** How many listen to one of the two events of the hot path: to ask the map would be a call each time. */
+  private hotListeners = 0;
 
   constructor(
     private readonly pool: string,
@@ -102,8 +104,10 @@ export class PoolEvents {
     // A box of its own for each subscription: the same function may listen twice and stop listening once.
     const own: PoolListener<E> = (payload) => listener(payload);
     set.add(own);
+    const hot = event === 'acquire' || event === 'release' ? 1 : 0;
+    this.hotListeners += hot;
     return () => {
-      set.delete(own);
+      if (set.delete(own)) this.hotListeners -= hot;
       if (set.size === 0 && this.listeners.get(event) === set) this.listeners.delete(event);
     };
   }
@@ -115,11 +119,11 @@ export class PoolEvents {
 
   /** The same for the two on the hot path: to look a channel up by name is a tenth of what a lease costs. */
   get hearsAcquire(): boolean {
-    return CHANNELS.acquire.hasSubscribers || (this.listeners.size > 0 && this.listeners.has('acquire'));
+    return CHANNELS.acquire.hasSubscribers || (this.hotListeners > 0 && this.listeners.has('acquire'));
   }
 
   get hearsRelease(): boolean {
-    return CHANNELS.release.hasSubscribers || (this.listeners.size > 0 && this.listeners.has('release'));
+    return CHANNELS.release.hasSubscribers || (this.hotListeners > 0 && this.listeners.has('release'));
   }
 
   /** Notes an event; listeners hear of it when the transition is over. */

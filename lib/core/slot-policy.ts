@@ -1,3 +1,4 @@
+import { calendarAhead, systemClock } from './clock.js';
 import type { ResolvedPoolOptions } from './pool-options.js';
 import type { DestroyCause } from './pool-stats.js';
 import { type Slot, SlotState } from './slot.js';
@@ -5,13 +6,22 @@ import { type Slot, SlotState } from './slot.js';
 /** Background checks of connections opened together drift apart: each one's interval is up to this share shorter. */
 const SPREAD = 0.25;
 
+/** A calendar that runs ahead by this much at once has not been put right by the network: the machine slept. */
+const SLEEP_MS = 1_000;
+
 /**
  * When a connection is too old, too used, too long idle or too long unproven. It only judges; the pool acts.
  *
  * @internal
  */
 export class SlotPolicy<T> {
-  constructor(private readonly options: ResolvedPoolOptions<T>) {}
+  /** How far the calendar was ahead of the clock when it was last looked at. */
+  private ahead: number;
+  private wokeAt = -Infinity;
+
+  constructor(private readonly options: ResolvedPoolOptions<T>) {
+    this.ahead = calendarAhead(options.clock.now());
+  }
 
   /** Starts the life of a connection that was just opened. */
   begin(slot: Slot<T>, now: number): void {
@@ -50,7 +60,9 @@ export class SlotPolicy<T> {
   /** Whether an idle connection must pass a check before it is lent. */
   needsCheck(slot: Slot<T>, now: number): boolean {
     const { validateAfterIdleMs, factory } = this.options;
-    return factory.isHealthy !== undefined && now - this.lastKnownGood(slot) > validateAfterIdleMs;
+    if (factory.isHealthy === undefined || validateAfterIdleMs === Infinity) return false;
+    const provenAt = this.lastKnownGood(slot);
+    return now - provenAt > validateAfterIdleMs || this.hasSleptSince(provenAt, now);
   }
 
   /** What is due for an idle connection that nobody asked for. `isSpare`: it is above the minimum. */
@@ -73,6 +85,18 @@ export class SlotPolicy<T> {
     const checkAt = this.lastKnownGood(slot) + slot.checkEveryMs;
     // The minimum outlives its idle time; it is looked at again a whole idle time later.
     return Math.min(slot.expiresAt, checkAt, idleUntil > now ? idleUntil : now + maxIdleTimeMs);
+  }
+
+  /**
+   * Whether the machine was asleep since then, a laptop's lid shut or a virtual machine frozen: on Linux the clock does not
+   * tell, but the calendar does. A calendar that was merely set forward costs a check too many, and nothing else.
+   */
+  private hasSleptSince(time: number, now: number): boolean {
+    if (this.options.clock !== systemClock) return false;
+    const ahead = calendarAhead(now);
+    if (ahead - this.ahead > Math.max(SLEEP_MS, this.options.validateAfterIdleMs)) this.wokeAt = now;
+    this.ahead = ahead;
+    return time < this.wokeAt;
   }
 
   private lastKnownGood(slot: Slot<T>): number {

@@ -153,7 +153,8 @@ export class SlotSet<T> {
   }
 
   lend(slot: Slot<T>): void {
-    this.move(slot, SlotState.active);
+    // Handed over from one borrower to the next, it never was anything else.
+    if (slot.state !== SlotState.active) this.move(slot, SlotState.active);
   }
 
   park(slot: Slot<T>): void {

@@ -1,3 +1,5 @@
+import { jest } from '@jest/globals';
+import { ConnectionPool } from 'nestjs-pools/core';
 import { counts, destroyedBy, poolOf, record, rig, watch } from './rig.js';
 
 describe('a health check at lease', () => {
@@ -12,6 +14,24 @@ describe('a health check at lease', () => {
     await clock.advance(501);
     (await pool.acquire()).release();
     expect(factory.log).toEqual(['create 1', 'isHealthy 1']);
+  });
+
+  it('is asked after the machine slept, which only the calendar tells, and of each connection once (rule 8)', async () => {
+    const log: string[] = [];
+    const factory = { create: () => ({}), isHealthy: () => log.push('isHealthy') > 0 };
+    const limits = { minConnections: 0, validateAfterIdleMs: 60_000, healthCheckIntervalMs: Infinity };
+    const pool = new ConnectionPool({ name: 'asleep', factory, ...limits });
+    (await pool.acquire()).release();
+    (await pool.acquire()).release();
+    expect(log).toEqual([]);
+    const asleepMs = 8 * 3_600_000;
+    const now = Date.now;
+    const calendar = jest.spyOn(Date, 'now').mockImplementation(() => now() + asleepMs);
+    (await pool.acquire()).release();
+    (await pool.acquire()).release();
+    calendar.mockRestore();
+    expect(log).toEqual(['isHealthy']);
+    await pool.close();
   });
 
   it('is never asked where validateAfterIdleMs is Infinity (V06)', async () => {
