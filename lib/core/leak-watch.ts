@@ -110,6 +110,11 @@ export class LeakWatch<T> extends Deadline {
     const { events } = this.parts;
     if (!events.has('leak')) return;
     const heldMs = now - slot.lastUsedAt;
-    events.tell('leak', { id: slot.id, heldMs, stack: slot.acquiredAt?.stack, isReturned });
+    events.tell('leak', { id: slot.id, heldMs, stack: framesOf(slot.acquiredAt), isReturned });
   }
+}
+
+/** A stack without its first line, which would say "Error". @internal */
+export function framesOf(holder: StackHolder | undefined): string | undefined {
+  return holder?.stack?.replace(/^.*\n/, '');
 }

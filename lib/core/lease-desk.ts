@@ -1,4 +1,4 @@
-import { LeakWatch } from './leak-watch.js';
+import { framesOf, LeakWatch } from './leak-watch.js';
 import { Lease, type LeaseReturns } from './lease.js';
 import type { ResolvedPoolOptions } from './pool-options.js';
 import type { Slot, StackHolder } from './slot.js';
@@ -111,7 +111,7 @@ export class LeaseDesk<T> implements LeaseReturns<T> {
     const now = this.parts.turn.fresh();
     const { counters, events } = this.parts;
     counters.leaksReclaimed += 1;
-    events.tell('reclaim', { id: slot.id, heldMs: now - slot.lastUsedAt, stack: slot.acquiredAt?.stack });
+    events.tell('reclaim', { id: slot.id, heldMs: now - slot.lastUsedAt, stack: framesOf(slot.acquiredAt) });
     this.slots.destroy(slot, 'leaked');
     this.owner.advance(now);
   }

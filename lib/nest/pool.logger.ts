@@ -35,9 +35,9 @@ export class PoolLogger {
     });
     pool.on('leak', ({ id, heldMs, stack, isReturned }) => {
       const held = `connection #${id} has been held for ${seconds(heldMs)}`;
+      const acquired = stack === undefined ? '' : ` It was acquired\n${stack}`;
       if (isReturned) this.logger.log(`${held}, and was given back after all`);
-      else
-        this.logger.warn(`${held}; is it ever given back? Acquired${stack === undefined ? ': not recorded' : stack}`);
+      else this.logger.warn(`${held}; is it ever given back?${acquired}`);
     });
     pool.on('reclaim', ({ id, heldMs }) => {
       this.logger.warn(

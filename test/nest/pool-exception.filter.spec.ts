@@ -1,12 +1,27 @@
 import { Controller, Get, type INestApplication, Module, type Type } from '@nestjs/common';
 import { APP_FILTER, NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { getPoolToken, InjectPool, PoolExceptionFilter, PoolModule } from 'nestjs-pools';
+import {
+  customPool,
+  getPoolToken,
+  InjectPool,
+  type PoolDownError,
+  PoolExceptionFilter,
+  PoolModule,
+} from 'nestjs-pools';
 import { gatedPool, type GatedPool } from '../support/nest-app.js';
 
 @Controller()
 class Routes {
-  constructor(@InjectPool('documents') private readonly pool: GatedPool) {}
+  constructor(
+    @InjectPool('documents') private readonly pool: GatedPool,
+    @InjectPool('down') private readonly down: GatedPool,
+  ) {}
+
+  @Get('down')
+  useDown(): Promise<string> {
+    return this.down.use(() => 'ok');
+  }
 
   @Get('use')
   use(): Promise<string> {
@@ -21,8 +36,15 @@ class Routes {
   }
 }
 
+const down = customPool({
+  factory: { create: () => Promise.reject(new Error('refused')) },
+  minConnections: 0,
+  downAfter: 1,
+  createRetry: { initialMs: 1e9, maxMs: 1e9 },
+});
+
 @Module({
-  imports: [PoolModule.forRoot({ pools: { documents: gatedPool({ maxConnections: 1 }) } })],
+  imports: [PoolModule.forRoot({ pools: { documents: gatedPool({ maxConnections: 1 }), down } })],
   controllers: [Routes],
   providers: [{ provide: APP_FILTER, useClass: PoolExceptionFilter }],
 })
@@ -56,6 +78,16 @@ describe.each(platforms)('PoolExceptionFilter on %s', (_name, create) => {
       error: 'Service Unavailable',
       message: 'The service is busy or one of its upstreams is; please try again shortly.',
     });
+  });
+
+  it('says when a pool that is down will try again', async () => {
+    const pool = app.get<GatedPool>(getPoolToken('down'));
+    await expect(pool.acquire()).rejects.toThrow('could not open a connection');
+    const down = await pool.acquire().catch((error: PoolDownError) => error);
+    const { status, retryAfter } = await get('down');
+    const seconds = Math.ceil(((down as PoolDownError).retryAt.getTime() - Date.now()) / 1_000);
+    expect([status, Math.abs(Number(retryAfter) - Math.max(1, seconds)) <= 1]).toEqual([503, true]);
+    expect(Number(retryAfter)).toBeGreaterThan(0);
   });
 
   it('answers 500 without a word for a mistake in the program', async () => {

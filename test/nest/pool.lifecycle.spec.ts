@@ -1,6 +1,7 @@
 import { Controller, Get, Inject, Injectable, Module, type OnModuleDestroy } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { ConnectionPool, getPoolToken, InjectPool, PoolModule, PoolRegistry } from 'nestjs-pools';
+import { ConnectionPool, getPoolToken, InjectPool, type PoolLimits, PoolModule, PoolRegistry } from 'nestjs-pools';
+import { ManualClock } from 'nestjs-pools/testing';
 import { boot, closeAll, gatedPool, type GatedPool, logged } from '../support/nest-app.js';
 
 afterEach(closeAll);
@@ -134,4 +135,66 @@ describe('the log of a pool', () => {
     lease.release();
     expect(logged.filter((line) => line.includes('given back twice'))).toHaveLength(1);
   });
+
+  it('tells of a lease that is not given back, where it was acquired, and of its late return', async () => {
+    const clock = new ManualClock();
+    const definition = onClock(clock);
+    const app = await boot({ imports: [PoolModule.forRoot({ pools: { documents: definition } })] });
+    async function forgetful(): Promise<() => void> {
+      const lease = await app.get<GatedPool>(getPoolToken('documents')).acquire();
+      return () => lease.release();
+    }
+    const giveBack = await forgetful();
+    await clock.advance(60_000);
+    await clock.advance(15_000);
+    giveBack();
+    const [warning, notice] = logged.filter((line) => line.includes('has been held'));
+    expect(warning).toMatch(
+      /^warn Pool\(documents\): connection #1 has been held for 60 s; is it ever given back\? It was acquired\n/,
+    );
+    expect(warning).toContain('forgetful');
+    expect(notice).toBe('log Pool(documents): connection #1 has been held for 75 s, and was given back after all');
+  });
+
+  it('tells when the upstream counts as down', async () => {
+    const definition = gatedPool({ minConnections: 0, downAfter: 1 });
+    definition.gate.hold('create');
+    const app = await boot({ imports: [PoolModule.forRoot({ pools: { documents: definition } })] });
+    const acquiring = app.get<GatedPool>(getPoolToken('documents')).acquire();
+    definition.gate.next('create').fail(Object.assign(new Error('secret host'), { code: 'ECONNREFUSED' }));
+    await expect(acquiring).rejects.toThrow('ECONNREFUSED');
+    expect(logged).toContain(
+      'error Pool(documents): a test upstream is down, 1 failed attempts in a row: ECONNREFUSED; acquires fail at once',
+    );
+    expect(logged.join()).not.toContain('secret');
+  });
 });
+
+describe('what an application wants of its pools', () => {
+  const environment = process.env.NODE_ENV;
+  afterEach(() => void (process.env.NODE_ENV = environment));
+
+  it.each([
+    ['development', { leakWarnAfterMs: 60_000, leakStackSampleRate: 1, reclaimLeaked: true, detectDeadlock: true }],
+    ['production', { leakWarnAfterMs: 60_000, leakStackSampleRate: 0, reclaimLeaked: true, detectDeadlock: false }],
+  ])('is, in %s, to hear of forgotten leases; unless a definition says otherwise', async (name, expected) => {
+    process.env.NODE_ENV = name;
+    const asked: PoolLimits[] = [];
+    const noting = (limits: PoolLimits = {}): ReturnType<typeof gatedPool> => {
+      const definition = gatedPool(limits);
+      const createPool: typeof definition.createPool = (options) => {
+        asked.push(options);
+        return definition.createPool(options);
+      };
+      return { ...definition, createPool };
+    };
+    const pools = { documents: noting(), others: noting({ leakWarnAfterMs: 5, reclaimLeaked: false }) };
+    await boot({ imports: [PoolModule.forRoot({ pools })] });
+    expect(asked).toMatchObject([expected, { ...expected, leakWarnAfterMs: 5, reclaimLeaked: false }]);
+  });
+});
+
+function onClock(clock: ManualClock): ReturnType<typeof gatedPool> {
+  const definition = gatedPool({ minConnections: 0 });
+  return { ...definition, createPool: (options) => new ConnectionPool({ ...options, clock }) };
+}
