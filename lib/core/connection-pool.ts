@@ -9,15 +9,17 @@
  *
  * What holds after every step:
  *
- * 1. idle + active + creating + checking + destroying <= maxConnections. A create that outlives its waiter still counts,
- *    and so does a connection that is being closed.
+ * 1. idle + active + creating + checking + destroying <= maxConnections; after a shrink, as soon as returns allow. A create
+ *    that outlives its waiter still counts, and so does a connection that is being closed.
  * 2. A connection is in exactly one place, and each one created is destroyed or detached exactly once.
  * 3. An acquire settles exactly once: a lease, a timeout, an abort, a refusal, a failed create, or the pool's close.
- * 4. Waiters are served in order. A newcomer never overtakes, a failed check never reorders.
- * 5. Where more wait than checks under way will serve, nothing is idle, and the pool is full or opening.
+ * 4. Waiters are served in order, within a priority. A newcomer never overtakes, a failed check never reorders.
+ * 5. Where more wait than checks under way will serve, nothing is idle, and the pool is full, opening, waiting out the pause
+ *    after a failed create, or suspended.
  * 6. The lease is the only key.
  * 7. Creates belong to the pool. A borrower that leaves never cancels one; a return or a create, whichever comes first,
  *    serves the oldest waiter.
+ * 8. After a stall it serves first and expires after; what nobody has looked at meanwhile is checked before it is lent.
  *
  * Transitions are synchronous and never call user code; hooks, listeners and aborts are noted as effects and run once
  * the state is whole. Three doors carry everything: `admit` for a connection in nobody's hands, `destroy` for one that
@@ -266,10 +268,10 @@ export class ConnectionPool<T> implements AsyncDisposable {
     const { timeoutMs = this.options.closeTimeoutMs } = options;
     const now = this.clock.now();
     const close = this.phase.is === 'closed' ? this.phase.close : this.beginClose(now);
-    if (close.isPending && now + timeoutMs < close.dueAt) {
+    if (close.isPatient && now + timeoutMs < close.dueAt) {
       this.deadlines.remove(close);
       if (timeoutMs > 0) this.deadlines.add(close, now + timeoutMs);
-      else close.expire(now);
+      else close.expire();
     }
     this.advance(now);
     return close.done;
@@ -352,6 +354,7 @@ export class ConnectionPool<T> implements AsyncDisposable {
   }
 
   private advance(now: number): void {
+    this.turn.reading = now;
     this.pump(now);
     this.tellThoseWhoWait(now);
     this.deadlines.keepAlive(this.isAwaited);

@@ -13,6 +13,18 @@ const MOST_PER_TURN = 1_000;
 const NOWHERE = -1;
 
 /**
+ * A deadline's place in the heap. Things of many shapes have deadlines; the heap moves these, which have all the same, and
+ * that makes it several times faster.
+ */
+class Entry {
+  dueAt = Infinity;
+  /** Its index in the heap, or `NOWHERE`. */
+  place = NOWHERE;
+
+  constructor(readonly deadline: Deadline) {}
+}
+
+/**
  * Something that is due at a time: a waiter's patience, a hook's time limit, the next look at a slot.
  *
  * It remembers its place in the heap, so that taking it out needs no search.
@@ -20,13 +32,15 @@ const NOWHERE = -1;
  * @internal
  */
 export abstract class Deadline {
-  /** When it is due, on the pool's clock. */
-  dueAt = Infinity;
-  /** Its index in the heap, or `NOWHERE`. */
-  place = NOWHERE;
+  readonly entry = new Entry(this);
+
+  /** When it is due, or was last, on the pool's clock. */
+  get dueAt(): number {
+    return this.entry.dueAt;
+  }
 
   get isSet(): boolean {
-    return this.place !== NOWHERE;
+    return this.entry.place !== NOWHERE;
   }
 
   /** Called once when it is due; by then it is in no list any more. */
@@ -43,7 +57,7 @@ export abstract class Deadline {
  * @internal
  */
 export class Deadlines {
-  private readonly heap: Deadline[] = [];
+  private readonly heap: Entry[] = [];
   private timer: ClockTimer | undefined;
   /** The deadline that the timer is set for, and when it should fire: not the same for one that is due already. */
   private wakesAt = Infinity;
@@ -62,17 +76,18 @@ export class Deadlines {
   /** Adds a deadline; one that stands already keeps its old time until it is removed. */
   add(deadline: Deadline, dueAt: number): void {
     if (dueAt === Infinity || this.isClosed) return;
-    deadline.dueAt = dueAt;
-    this.heap.push(deadline);
-    this.siftUp(this.heap.length - 1, deadline);
+    const { entry } = deadline;
+    entry.dueAt = dueAt;
+    this.heap.push(entry);
+    this.siftUp(this.heap.length - 1, entry);
     if (dueAt < this.wakesAt) this.arm(dueAt);
   }
 
   /** Takes a deadline out, wherever it stands. The timer stays: waking once for nothing is cheaper than setting it anew. */
-  remove(deadline: Deadline): void {
-    const { place } = deadline;
+  remove({ entry }: Deadline): void {
+    const { place } = entry;
     if (place === NOWHERE) return;
-    deadline.place = NOWHERE;
+    entry.place = NOWHERE;
     const last = this.heap.pop()!;
     if (place === this.heap.length) return;
     // The last one takes the hole's place and moves whichever way the order asks for.
@@ -129,41 +144,41 @@ export class Deadlines {
     for (let left = MOST_PER_TURN; left > 0; left -= 1) {
       const first = this.heap[0];
       if (first === undefined || first.dueAt > now) break;
-      this.remove(first);
-      first.expire(now);
+      this.remove(first.deadline);
+      first.deadline.expire(now);
     }
     this.onWake(now);
     this.rearm();
   };
 
-  private siftUp(from: number, deadline: Deadline): void {
+  private siftUp(from: number, entry: Entry): void {
     let index = from;
     while (index > 0) {
       const parent = (index - 1) >> 1;
       const above = this.heap[parent]!;
-      if (above.dueAt <= deadline.dueAt) break;
+      if (above.dueAt <= entry.dueAt) break;
       this.put(index, above);
       index = parent;
     }
-    this.put(index, deadline);
+    this.put(index, entry);
   }
 
-  private siftDown(from: number, deadline: Deadline): void {
+  private siftDown(from: number, entry: Entry): void {
     const { heap } = this;
     let index = from;
     for (;;) {
       let child = 2 * index + 1;
       if (child >= heap.length) break;
       if (child + 1 < heap.length && heap[child + 1]!.dueAt < heap[child]!.dueAt) child += 1;
-      if (heap[child]!.dueAt >= deadline.dueAt) break;
+      if (heap[child]!.dueAt >= entry.dueAt) break;
       this.put(index, heap[child]!);
       index = child;
     }
-    this.put(index, deadline);
+    this.put(index, entry);
   }
 
-  private put(index: number, deadline: Deadline): void {
-    this.heap[index] = deadline;
-    deadline.place = index;
+  private put(index: number, entry: Entry): void {
+    this.heap[index] = entry;
+    entry.place = index;
   }
 }

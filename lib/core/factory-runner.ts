@@ -1,5 +1,5 @@
 import type { ConnectionFactory } from './connection-factory.js';
-import { CreateCall, HookCall, type HookEnd, type HookHost } from './hook-call.js';
+import { CreateCall, HookCall, HookCalls, type HookEnd, type HookHost } from './hook-call.js';
 import { traitOf } from './pool-errors.js';
 import type { ResolvedPoolOptions } from './pool-options.js';
 import type { Slot } from './slot.js';
@@ -29,19 +29,27 @@ export class FactoryRunner<T> {
   /** Creates and destroys that ran past their limit and have not ended: as many connections the upstream may have more. */
   overdue = 0;
   private readonly factory: ConnectionFactory<T>;
+  private readonly creates: HookCalls;
+  private readonly checks: HookCalls;
+  private readonly resets: HookCalls;
+  private readonly destroys: HookCalls;
 
   constructor(
-    private readonly options: ResolvedPoolOptions<T>,
+    options: ResolvedPoolOptions<T>,
     private readonly host: HookHost,
     private readonly owner: SlotOwner<T>,
   ) {
     this.factory = options.factory;
+    this.creates = new HookCalls(host, 'create', options.createTimeoutMs);
+    this.checks = new HookCalls(host, 'isHealthy', options.healthCheckTimeoutMs);
+    this.resets = new HookCalls(host, 'reset', options.resetTimeoutMs);
+    this.destroys = new HookCalls(host, 'destroy', options.destroyTimeoutMs);
   }
 
   open(slot: Slot<T>, attempt: number): void {
     const call = new CreateCall<T>(
-      this.host,
-      this.options.createTimeoutMs,
+      this.creates,
+      (context) => this.factory.create(context),
       attempt,
       (error) => this.owner.broken(slot, error),
       (end) => {
@@ -53,8 +61,7 @@ export class FactoryRunner<T> {
         if (end.ok && this.refusalOf(end.value) === undefined) this.owner.openedLate(slot, end.value);
       },
     );
-    slot.call = call;
-    this.host.effects.add(() => call.run((context) => this.factory.create(context)));
+    slot.call = call.start();
   }
 
   /** Stops waiting for a create; what it still yields is late. */
@@ -64,19 +71,19 @@ export class FactoryRunner<T> {
   }
 
   check(slot: Slot<T>): void {
-    const call = new HookCall<boolean>(this.host, 'isHealthy', this.options.healthCheckTimeoutMs, (end) =>
-      this.owner.checked(slot, end.ok && end.value === true, end.ok ? undefined : end.error),
-    );
-    slot.call = call;
-    this.host.effects.add(() => call.run((context) => this.factory.isHealthy!(slot.connection as T, context)));
+    slot.call = new HookCall<boolean>(
+      this.checks,
+      (context) => this.factory.isHealthy!(slot.connection as T, context),
+      (end) => this.owner.checked(slot, end.ok && end.value === true, end.ok ? undefined : end.error),
+    ).start();
   }
 
   reset(slot: Slot<T>): void {
-    const call = new HookCall<void>(this.host, 'reset', this.options.resetTimeoutMs, (end) =>
-      this.owner.resetEnded(slot, end),
-    );
-    slot.call = call;
-    this.host.effects.add(() => call.run((context) => this.factory.reset!(slot.connection as T, context)));
+    slot.call = new HookCall<void>(
+      this.resets,
+      (context) => this.factory.reset!(slot.connection as T, context),
+      (end) => this.owner.resetEnded(slot, end),
+    ).start();
   }
 
   destroy(slot: Slot<T>): void {
@@ -94,18 +101,15 @@ export class FactoryRunner<T> {
   }
 
   private runDestroy(connection: T, onEnd: (end: HookEnd<void>) => void): HookCall<void> {
-    const call = new HookCall<void>(
-      this.host,
-      'destroy',
-      this.options.destroyTimeoutMs,
+    return new HookCall<void>(
+      this.destroys,
+      (context) => this.factory.destroy?.(connection, context),
       (end) => {
         if (!end.ok && end.timedOut) this.overdue += 1;
         onEnd(end);
       },
       () => (this.overdue -= 1),
-    );
-    this.host.effects.add(() => call.run((context) => this.factory.destroy?.(connection, context)));
-    return call;
+    ).start();
   }
 
   private openEnded(slot: Slot<T>, end: HookEnd<T>): void {

@@ -1,6 +1,7 @@
 import type { CreateContext, HookContext } from './connection-factory.js';
-import { Deadline, type Deadlines } from './deadlines.js';
+import type { Deadlines } from './deadlines.js';
 import type { Effects } from './effects.js';
+import { Lane, type LaneOwner } from './lane.js';
 import type { TurnClock } from './turn-clock.js';
 
 // oxlint-disable-next-line typescript/unbound-method -- it is applied to the promise of a hook
@@ -20,29 +21,66 @@ export interface HookHost {
 }
 
 /**
+ * The calls of one hook that have not ended, with the time limit that they share.
+ *
+ * @internal
+ */
+export class HookCalls implements LaneOwner<HookCall> {
+  private readonly lane: Lane<HookCall>;
+
+  constructor(
+    readonly host: HookHost,
+    readonly hook: string,
+    readonly limitMs: number,
+  ) {
+    this.lane = new Lane(host.deadlines, this);
+  }
+
+  began(call: HookCall<any>): void {
+    this.lane.push(call);
+    this.lane.watch();
+  }
+
+  ended(): void {
+    this.lane.removed();
+  }
+
+  dueAt(call: HookCall): number {
+    return call.begunAt + this.limitMs;
+  }
+
+  expire(call: HookCall): void {
+    call.expire();
+  }
+}
+
+/**
  * One call of a factory's hook. It ends exactly once for the pool: by its result or by its time limit, whichever comes
  * first. What comes after the limit is told apart, as late, so that a connection that arrives then is not lost.
  *
  * @internal
  */
-export class HookCall<R = unknown> extends Deadline implements HookContext {
+export class HookCall<R = unknown> implements HookContext {
+  /** When it began, of one that did not end at once. */
+  begunAt = -Infinity;
   private phase: 'running' | 'late' | 'over' = 'running';
-  private controller: AbortController | undefined;
+  private controller: AbortController | undefined = undefined;
   /** Why the hook was told to stop; its signal may be read for the first time after that. */
-  private stopped: { readonly reason: unknown } | undefined;
+  private stopped: { readonly reason: unknown } | undefined = undefined;
 
   constructor(
-    private readonly host: HookHost,
-    private readonly hook: string,
-    private readonly limitMs: number,
+    private readonly calls: HookCalls,
+    private readonly work: (context: any) => R | PromiseLike<R>,
     private readonly onEnd: (end: HookEnd<R>) => void,
     private readonly onLate?: (end: HookEnd<R>) => void,
-  ) {
-    super();
+  ) {}
+
+  get isWaiting(): boolean {
+    return this.phase === 'running';
   }
 
   get pool(): string {
-    return this.host.name;
+    return this.calls.host.name;
   }
 
   get signal(): AbortSignal {
@@ -53,18 +91,30 @@ export class HookCall<R = unknown> extends Deadline implements HookContext {
     return this.controller.signal;
   }
 
+  /** Notes that the hook is to be called. */
+  start(): this {
+    this.calls.host.effects.add(this);
+    return this;
+  }
+
   /** Calls the hook. One that answers synchronously ends synchronously and never needs a deadline. */
-  run(work: (context: this) => R | PromiseLike<R>): void {
+  run(): void {
+    const { effects, turn } = this.calls.host;
+    // Read before the hook is called: its own time counts.
+    const now = effects.isFirst ? turn.reading : turn.fresh();
     // Told to stop while it was only noted as an effect: then it need not begin.
     if (this.stopped !== undefined) return this.end({ ok: false, error: this.stopped.reason, timedOut: false });
     let result: R | PromiseLike<R>;
     try {
-      result = work(this);
+      result = this.work(this);
       if (!isThenable(result)) return this.end({ ok: true, value: result });
     } catch (error) {
       return this.end({ ok: false, error, timedOut: false });
     }
-    if (this.phase === 'running') this.host.deadlines.add(this, this.host.turn.fresh() + this.limitMs);
+    if (this.phase === 'running') {
+      this.begunAt = now;
+      this.calls.began(this);
+    }
     this.whenSettled(result);
   }
 
@@ -78,15 +128,14 @@ export class HookCall<R = unknown> extends Deadline implements HookContext {
   cancel(reason: unknown): void {
     if (this.phase === 'over' || this.stopped !== undefined) return;
     this.stopped = { reason };
-    this.host.effects.add(() => this.controller?.abort(reason));
+    this.calls.host.effects.add(() => this.controller?.abort(reason));
   }
 
   /** Waits no longer: whatever the hook still yields is late. */
   giveUp(reason: unknown): void {
     if (this.phase !== 'running') return;
     this.cancel(reason);
-    this.phase = 'late';
-    this.host.deadlines.remove(this);
+    this.leave('late');
   }
 
   private whenSettled(result: PromiseLike<R>): void {
@@ -97,7 +146,7 @@ export class HookCall<R = unknown> extends Deadline implements HookContext {
     const isPlain = result instanceof Promise && result.then === nativeThen;
     const promise = isPlain ? result : new Promise<R>((resolve) => resolve(result));
     try {
-      Reflect.apply(nativeThen, promise, [onValue, onError]);
+      void nativeThen.call(promise, onValue as (value: unknown) => void, onError);
     } catch (error) {
       onError(error);
     }
@@ -106,14 +155,19 @@ export class HookCall<R = unknown> extends Deadline implements HookContext {
   private end(end: HookEnd<R>): void {
     const { phase } = this;
     if (phase === 'over') return;
-    this.phase = 'over';
-    this.host.deadlines.remove(this);
+    this.leave('over');
     if (phase === 'running') this.onEnd(end);
     else this.onLate?.(end);
   }
 
+  private leave(phase: 'late' | 'over'): void {
+    const isLaned = this.phase === 'running' && this.begunAt !== -Infinity;
+    this.phase = phase;
+    if (isLaned) this.calls.ended();
+  }
+
   private timeoutError(): Error {
-    const error = new Error(`${this.hook} did not end within ${this.limitMs} ms`);
+    const error = new Error(`${this.calls.hook} did not end within ${this.calls.limitMs} ms`);
     return Object.assign(error, { name: 'HookTimeoutError', code: 'HOOK_TIMEOUT' });
   }
 }
@@ -121,14 +175,14 @@ export class HookCall<R = unknown> extends Deadline implements HookContext {
 /** The call that opens a connection. @internal */
 export class CreateCall<T> extends HookCall<T> implements CreateContext {
   constructor(
-    host: HookHost,
-    limitMs: number,
+    calls: HookCalls,
+    work: (context: CreateContext) => T | PromiseLike<T>,
     readonly attempt: number,
     readonly broken: (error?: unknown) => void,
     onEnd: (end: HookEnd<T>) => void,
     onLate: (end: HookEnd<T>) => void,
   ) {
-    super(host, 'create', limitMs, onEnd, onLate);
+    super(calls, work, onEnd, onLate);
   }
 }
 

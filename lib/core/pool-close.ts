@@ -26,6 +26,7 @@ export class PoolClose extends Deadline {
   private forced: readonly ConnectionInfo[] = [];
   private resolve!: (report: CloseReport) => void;
   private isDone = false;
+  private isForced = false;
 
   constructor(
     private readonly since: number,
@@ -36,10 +37,14 @@ export class PoolClose extends Deadline {
   }
 
   /** Waits for borrowers no longer. */
-  expire(now: number): void {
-    // From here on no call can shorten the wait, so that this happens once.
-    this.dueAt = now;
+  expire(): void {
+    this.isForced = true;
     this.forced = this.takeAll();
+  }
+
+  /** Whether it still waits for borrowers, so that a later call can shorten the wait. */
+  get isPatient(): boolean {
+    return !this.isDone && !this.isForced;
   }
 
   /** Whether somebody still waits for the end of it. */

@@ -334,7 +334,8 @@ export class SlotSet<T> {
   private hookEnded(slot: Slot<T>, now: number, failedBy: DestroyCause | undefined, error: unknown): void {
     if (failedBy === undefined) this.owner.admit(slot, now);
     else this.destroy(slot, failedBy, error);
-    this.owner.advance(now);
+    // One that is fit and lent or parked changes nothing else: it was counted on.
+    if (!this.parts.effects.isEmpty) this.owner.advance(now);
   }
 
   private enrol(slot: Slot<T>): void {

@@ -15,7 +15,8 @@ const settled = Promise.resolve();
  * @internal
  */
 export class TurnClock {
-  private reading = 0;
+  /** The last reading. */
+  reading = 0;
   private usesLeft = 0;
 
   constructor(private readonly clock: Clock) {}

@@ -3,7 +3,7 @@ import type { Clock } from './clock.js';
 import { Deadline, type Deadlines } from './deadlines.js';
 import type { Holder } from './deadlock-watch.js';
 import { withoutStack } from './pool-errors.js';
-import { Lane } from './waiter-lane.js';
+import { Lane, type LaneOwner } from './lane.js';
 import type { StackHolder } from './slot.js';
 
 /**
@@ -75,9 +75,9 @@ export class WaiterAlarm<R> extends Deadline {
  *
  * @internal
  */
-export class WaitQueue<R> {
+export class WaitQueue<R> implements LaneOwner<Waiter<R>> {
   size = 0;
-  private readonly lanes: Lane<R>[];
+  private readonly lanes: Lane<Waiter<R>>[];
   /** The highest lane that may have somebody. */
   private top = 0;
 
@@ -87,7 +87,7 @@ export class WaitQueue<R> {
     private readonly clock: Clock,
     private readonly owner: WaiterOwner,
   ) {
-    this.lanes = [new Lane(this)];
+    this.lanes = [new Lane(this.deadlines, this)];
   }
 
   push(waiter: Waiter<R>): void {
@@ -103,7 +103,7 @@ export class WaitQueue<R> {
     if (!isFirst) return;
     // Left from somebody who has gone: too late for one who has less patience.
     if (lane.isSet && dueAt < lane.dueAt) this.deadlines.remove(lane);
-    this.watch(lane);
+    lane.watch();
   }
 
   /** Takes out who is next. */
@@ -161,12 +161,6 @@ export class WaitQueue<R> {
     this.owner.left();
   }
 
-  /** Sets a lane's deadline to that of its oldest; one that is set already is early enough. */
-  watch(lane: Lane<R>): void {
-    const { oldest } = lane;
-    if (oldest !== undefined && !lane.isSet) this.deadlines.add(lane, this.dueAt(oldest));
-  }
-
   private setAlarm(waiter: Waiter<R>, dueAt: number): void {
     const alarm = (waiter.alarm = new WaiterAlarm(this, waiter));
     this.deadlines.add(alarm, dueAt);
@@ -179,8 +173,8 @@ export class WaitQueue<R> {
     waiter.extras?.signal?.removeEventListener('abort', alarm);
   }
 
-  private laneOf(priority: number): Lane<R> {
-    while (this.lanes.length <= priority) this.lanes.push(new Lane(this));
+  private laneOf(priority: number): Lane<Waiter<R>> {
+    while (this.lanes.length <= priority) this.lanes.push(new Lane(this.deadlines, this));
     if (priority > this.top) this.top = priority;
     return this.lanes[priority]!;
   }

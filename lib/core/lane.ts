@@ -1,30 +1,44 @@
-import { Deadline } from './deadlines.js';
-import type { Waiter, WaitQueue } from './wait-queue.js';
+import { Deadline, type Deadlines } from './deadlines.js';
 
 const FIRST_LENGTH = 16;
 
+/** Whose deadlines a lane keeps. @internal */
+export interface LaneOwner<I extends Laned> {
+  dueAt(item: I): number;
+  /** The item is due; it must leave the lane. */
+  expire(item: I, now: number): void;
+}
+
+/** What may stand in a lane. @internal */
+export interface Laned {
+  /** Whether it still stands there; set before {@link Lane.removed} is called. */
+  readonly isWaiting: boolean;
+}
+
 /**
- * The waiters of one priority, in the order of their arrival: a ring, so that a million of them are one array and not a
- * chain for the garbage collector to walk. Whoever leaves from the middle is skipped later; when half of those in the ring
- * are gone, they are swept out.
+ * Those who wait for the same thing with the same patience, in the order of their arrival: the acquires of one priority, the
+ * calls of one hook. A ring, so that a million of them are one array and not a chain for the garbage collector to walk.
+ * Whoever leaves from the middle is skipped later; when half of those in the ring are gone, they are swept out.
  *
- * Nearly all waiters have the queue's own timeout, so that they come due in the order in which they stand: one deadline,
- * that of the oldest, is enough for them all, and neither a newcomer nor one that is served has to touch it. Invariant:
- * whoever is due before somebody older has an alarm. So whoever has none comes due after all those before it, and the
- * oldest one's deadline is never too late.
+ * They come due in the order in which they stand: one deadline, that of the oldest, is enough for them all, and neither a
+ * newcomer nor one that leaves has to touch it. Invariant: whoever is due before somebody older has a deadline of its own.
+ * So whoever has none comes due after all those before it, and the oldest one's deadline is never too late.
  *
  * @internal
  */
-export class Lane<R> extends Deadline {
+export class Lane<I extends Laned> extends Deadline {
   /** The latest that anybody in order is due. */
   latestDueAt = -Infinity;
-  private ring: (Waiter<R> | undefined)[] = [];
+  private ring: (I | undefined)[] = [];
   /** How many have ever come to the head, and to the tail, of a ring without an end. */
   private head = 0;
   private tail = 0;
   private waiting = 0;
 
-  constructor(private readonly queue: WaitQueue<R>) {
+  constructor(
+    private readonly deadlines: Deadlines,
+    private readonly owner: LaneOwner<I>,
+  ) {
     super();
   }
 
@@ -32,20 +46,20 @@ export class Lane<R> extends Deadline {
     return this.waiting === 0;
   }
 
-  push(waiter: Waiter<R>): void {
+  push(waiter: I): void {
     if (this.tail - this.head === this.ring.length) this.grow();
     this.ring[this.tail & (this.ring.length - 1)] = waiter;
     this.tail += 1;
     this.waiting += 1;
   }
 
-  get oldest(): Waiter<R> | undefined {
+  get oldest(): I | undefined {
     if (this.waiting === 0) return undefined;
     return this.ring[this.head & (this.ring.length - 1)];
   }
 
   /** Takes out the oldest; there must be one. */
-  shift(): Waiter<R> {
+  shift(): I {
     const at = this.head & (this.ring.length - 1);
     const waiter = this.ring[at]!;
     this.ring[at] = undefined;
@@ -74,8 +88,14 @@ export class Lane<R> extends Deadline {
 
   expire(now: number): void {
     const { oldest } = this;
-    if (oldest !== undefined && this.queue.dueAt(oldest) <= now) this.queue.expire(oldest, now);
-    this.queue.watch(this);
+    if (oldest !== undefined && this.owner.dueAt(oldest) <= now) this.owner.expire(oldest, now);
+    this.watch();
+  }
+
+  /** Sets the deadline to that of the oldest; one that is set already is early enough. */
+  watch(): void {
+    const { oldest } = this;
+    if (oldest !== undefined && !this.isSet) this.deadlines.add(this, this.owner.dueAt(oldest));
   }
 
   private grow(): void {
@@ -91,8 +111,8 @@ export class Lane<R> extends Deadline {
   }
 
   /** Those who wait, the oldest first. */
-  list(): Waiter<R>[] {
-    const all: Waiter<R>[] = [];
+  list(): I[] {
+    const all: I[] = [];
     for (let at = this.head; at < this.tail; at += 1) {
       const waiter = this.ring[at & (this.ring.length - 1)]!;
       if (waiter.isWaiting) all.push(waiter);
