@@ -1,5 +1,5 @@
 import { ConnectionCreateError, type CreateContext } from 'nestjs-pools/core';
-import { counts, destroyedBy, failureOf, gate, poolOf, record, rig, watch } from './rig.js';
+import { counts, destroyedBy, failureOf, poolOf, record, rig, watch } from './rig.js';
 
 const refused = (): Error => Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
 
@@ -216,20 +216,6 @@ describe('a create that hangs', () => {
     factory.next('create').fail(refused());
     await clock.advance(0);
     expect([waiter.is, counts(pool), pool.stats().createFailed]).toEqual(['rejected', {}, 1]);
-  });
-
-  it('and yields late something that fails to close is told as an error, not thrown (N45)', async () => {
-    const creating = gate<object>();
-    const { pool, clock } = poolOf<object>(
-      { create: () => creating.promise, destroy: () => Promise.reject(new Error('half closed')) },
-      { createTimeoutMs: 100 },
-    );
-    const log = record(pool);
-    const waiter = watch(pool.acquire());
-    await clock.advance(100);
-    creating.open({});
-    await clock.advance(0);
-    expect([waiter.is, log, counts(pool)]).toEqual(['rejected', ['createError', 'hookError 1'], {}]);
   });
 
   it('counts as overdue while the late connection is being closed', async () => {

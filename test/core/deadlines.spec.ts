@@ -4,7 +4,7 @@ import { Effects } from '../../lib/core/effects.js';
 import { IdleStack } from '../../lib/core/idle-stack.js';
 import { Outside } from '../../lib/core/outside.js';
 import { Slot } from '../../lib/core/slot.js';
-import { seeded } from './seeded.js';
+import { seeded } from '../support/seeded.js';
 
 class Alarm extends Deadline {
   constructor(

@@ -1,7 +1,7 @@
 import { channel } from 'node:diagnostics_channel';
 import { Histogram } from '../../lib/core/histogram.js';
 import { rig } from './rig.js';
-import { seeded } from './seeded.js';
+import { seeded } from '../support/seeded.js';
 
 describe('a histogram', () => {
   it.each([

@@ -1,5 +1,6 @@
-import { type ConnectionFactory, ConnectionPool, type PoolEventName, type PoolLimits } from 'nestjs-pools/core';
+import { type ConnectionFactory, ConnectionPool, type PoolLimits } from 'nestjs-pools/core';
 import { type GatedConnection, GatedFactory, type GatedHook, ManualClock } from 'nestjs-pools/testing';
+import { EVENTS } from '../support/pool-event-names.js';
 
 export interface RigOptions extends PoolLimits {
   /** Hooks that the factory has beside `create` and `destroy`. */
@@ -62,27 +63,6 @@ export function counts(pool: Pick<ConnectionPool<unknown>, 'stats'>): Record<str
 export function destroyedBy(pool: Pick<ConnectionPool<unknown>, 'stats'>): Record<string, number> {
   return Object.fromEntries(Object.entries(pool.stats().destroyed).filter(([, count]) => count !== 0));
 }
-
-const EVENTS: readonly PoolEventName[] = [
-  'create',
-  'createError',
-  'acquire',
-  'release',
-  'destroy',
-  'detach',
-  'checkFailed',
-  'broken',
-  'timeout',
-  'abort',
-  'refuse',
-  'leak',
-  'reclaim',
-  'down',
-  'up',
-  'state',
-  'hookError',
-  'misuse',
-];
 
 /** Every event in the order it came, as `create 1`, `destroy 1 idle`, … */
 export function record(pool: Pick<ConnectionPool<unknown>, 'on'>): string[] {

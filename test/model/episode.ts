@@ -1,7 +1,7 @@
 import { checkRules } from './rules.js';
 import { MAX_PAUSE_MS, type Setup, Violation, World } from './world.js';
 import { perform, type Step } from './steps.js';
-import { seeded } from './seeded.js';
+import { seeded } from '../support/seeded.js';
 
 /** Does a step, lets everything settle that can without time or a hook's leave, and checks the rules. */
 export async function take(world: World, step: Step): Promise<boolean> {

@@ -2,7 +2,7 @@ import v8 from 'node:v8';
 import vm from 'node:vm';
 import { ConnectionPool, type Lease } from 'nestjs-pools/core';
 import { ManualClock } from 'nestjs-pools/testing';
-import { type Random, seeded } from './seeded.js';
+import { type Random, seeded } from '../support/seeded.js';
 
 v8.setFlagsFromString('--expose-gc');
 const gc = vm.runInNewContext('gc') as () => void;

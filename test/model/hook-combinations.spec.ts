@@ -1,7 +1,7 @@
 import { failureOf, finish, take, withSeed } from './episode.js';
 import type { Limits } from './reference-model.js';
 import type { Hook, Way } from './scripted-factory.js';
-import { type Random, seeded } from './seeded.js';
+import { type Random, seeded } from '../support/seeded.js';
 import { type Setup, World } from './world.js';
 
 /** What an upstream may do with any call: answer, fail, answer late but in time, never answer. */

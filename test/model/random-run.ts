@@ -1,5 +1,5 @@
 import { runSteps } from './episode.js';
-import { seeded } from './seeded.js';
+import { seeded } from '../support/seeded.js';
 import { shrink } from './shrink.js';
 import { drawSetup, drawStep } from './step-generator.js';
 

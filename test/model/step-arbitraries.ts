@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import type { Limits } from './reference-model.js';
 import { HOOKS, WAYS } from './scripted-factory.js';
 import type { Step } from './steps.js';
-import { EVENTS, type Setup } from './world.js';
+import { EVENTS } from '../support/pool-event-names.js';
+import type { Setup } from './world.js';
 
 // The simplest value comes first everywhere: that is the one to which fast-check shrinks.
 

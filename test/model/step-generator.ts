@@ -1,8 +1,9 @@
 import type { Limits } from './reference-model.js';
 import { HOOKS, type Way, WAYS } from './scripted-factory.js';
-import type { Random } from './seeded.js';
+import type { Random } from '../support/seeded.js';
 import type { Step } from './steps.js';
-import { EVENTS, type Setup } from './world.js';
+import { EVENTS } from '../support/pool-event-names.js';
+import type { Setup } from './world.js';
 
 const OFTEN: readonly Way[] = ['ok', 'soon', 'later'];
 

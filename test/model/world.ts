@@ -1,4 +1,5 @@
 import { ConnectionPool, type PoolEventMap, type PoolEventName, type PoolStats } from 'nestjs-pools/core';
+import { EVENTS } from '../support/pool-event-names.js';
 import { ManualClock } from 'nestjs-pools/testing';
 import { Borrowers } from './borrowers.js';
 import { type Limits, ReferenceModel } from './reference-model.js';
@@ -24,26 +25,6 @@ export interface Setup {
   /** Whether the run ends by a close while everything hangs, or after everybody has gone home. */
   readonly closesFirst: boolean;
 }
-
-export const EVENTS = [
-  'create',
-  'createError',
-  'acquire',
-  'release',
-  'destroy',
-  'detach',
-  'checkFailed',
-  'broken',
-  'timeout',
-  'abort',
-  'refuse',
-  'leak',
-  'down',
-  'up',
-  'state',
-  'hookError',
-  'misuse',
-] as const satisfies readonly PoolEventName[];
 
 /** The longest pause after a failed create. */
 export const MAX_PAUSE_MS = 80;
