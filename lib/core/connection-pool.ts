@@ -310,6 +310,7 @@ export class ConnectionPool<T> implements AsyncDisposable {
     this.counters.acquiredWaited += 1;
     waiter.resolve(this.desk.lend(slot, now, now - waiter.since, waiter.extras?.acquiredAt));
     if (this.waiters.size === 0) this.deadlines.keepAlive(this.isAwaited);
+    if (this.deadlocks?.isAtRisk) this.deadlocks.prune();
   }
 
   private wait(options: door.AcquireOptions | undefined, now: number, at: StackHolder | undefined): Promise<Lease<T>> {
@@ -376,6 +377,7 @@ export class ConnectionPool<T> implements AsyncDisposable {
       else this.serve(slot, now);
     }
     while (slots.canOpen > 0 && this.isOneMoreWanted(now)) slots.open();
+    this.deadlocks?.prune();
     if (waiters.size === 0 && this.phase.is === 'draining') slots.destroyIdle('closed');
     if (waiters.size === 0 || this.isSuspended) return;
     if (slots.creates.isDown) this.room.turnAwayBeyond(slots.checking + (slots.isProbing ? 1 : 0), now);

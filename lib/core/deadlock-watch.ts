@@ -24,7 +24,7 @@ const holders = new AsyncLocalStorage<Holder>();
  */
 export class DeadlockWatch {
   private readonly held = new Set<Holder>();
-  /** Those who wait inside of such work, the newest last; some of them may have got what they waited for. */
+  /** Those who wait inside of such work, the newest last. */
   private readonly nested = new Set<Waiter<any>>();
 
   /** Runs work that holds a lease. */
@@ -52,15 +52,16 @@ export class DeadlockWatch {
     this.nested.add(waiter);
   }
 
+  /** Forgets those who wait no longer: they have their lease, or an error, and must not be kept alive by this. */
+  prune(): void {
+    for (const waiter of this.nested) if (!waiter.isWaiting) this.nested.delete(waiter);
+  }
+
   /** The waiter that closed the circle, if every one of the `active` leases is held by work that waits. */
   victim(active: number): Waiter<any> | undefined {
     const blocked = new Set<Holder>();
     let victim: Waiter<any> | undefined;
     for (const waiter of this.nested) {
-      if (!waiter.isWaiting) {
-        this.nested.delete(waiter);
-        continue;
-      }
       const holding = (waiter.extras?.heldBy ?? []).filter((holder) => this.held.has(holder) && holder.lease.isHeld);
       if (holding.length > 0) victim = waiter;
       for (const holder of holding) blocked.add(holder);

@@ -120,6 +120,18 @@ describe('reclaimLeaked', () => {
     expect(pool.stats().leaksReclaimed).toBe(1);
   });
 
+  it('frees one that was acquired inside of other work, also where deadlocks are looked for', async () => {
+    const { pool, clock } = rig({ maxConnections: 2, reclaimLeaked: true, detectDeadlock: true });
+    const held = await pool.acquire();
+    const forgetful = pool.use(async () => (await pool.acquire()).info.id);
+    await clock.advance(0);
+    held.release();
+    expect(await forgetful).toBe(1);
+    await clock.advance(2_000);
+    await collected(() => pool.stats().leaksReclaimed > 0);
+    expect([pool.stats().leaksReclaimed, destroyedBy(pool)]).toEqual([1, { leaked: 1 }]);
+  });
+
   it('leaves alone a lease that somebody holds, and takes it back as ever', async () => {
     const { pool, clock } = rig({ reclaimLeaked: true });
     const lease = await pool.acquire();
