@@ -1,5 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { Waiter } from './wait-queue.js';
+import type { WaiterExtras } from './wait-queue.js';
+
+/** A waiter as far as deadlocks go. */
+interface NestedWaiter {
+  readonly isWaiting: boolean;
+  readonly extras: WaiterExtras | undefined;
+}
 
 /** Work that holds a lease, and the work that it was started from. @internal */
 export class Holder {
@@ -25,7 +31,7 @@ const holders = new AsyncLocalStorage<Holder>();
 export class DeadlockWatch {
   private readonly held = new Set<Holder>();
   /** Those who wait inside of such work, the newest last. */
-  private readonly nested = new Set<Waiter<any>>();
+  private readonly nested = new Set<NestedWaiter>();
 
   /** Runs work that holds a lease. */
   async run<R>(lease: { readonly isHeld: boolean }, work: () => R | Promise<R>): Promise<R> {
@@ -48,7 +54,7 @@ export class DeadlockWatch {
   }
 
   /** Notes somebody who waits inside of work that holds a lease. */
-  waits(waiter: Waiter<any>): void {
+  waits(waiter: NestedWaiter): void {
     this.nested.add(waiter);
   }
 
@@ -58,9 +64,9 @@ export class DeadlockWatch {
   }
 
   /** The waiter that closed the circle, if every one of the `active` leases is held by work that waits. */
-  victim(active: number): Waiter<any> | undefined {
+  victim(active: number): NestedWaiter | undefined {
     const blocked = new Set<Holder>();
-    let victim: Waiter<any> | undefined;
+    let victim: NestedWaiter | undefined;
     for (const waiter of this.nested) {
       const holding = (waiter.extras?.heldBy ?? []).filter((holder) => this.held.has(holder) && holder.lease.isHeld);
       if (holding.length > 0) victim = waiter;

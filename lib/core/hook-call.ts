@@ -20,13 +20,20 @@ export interface HookHost {
   readonly effects: Effects;
 }
 
+/** A call as far as its time limit goes. */
+interface TimedCall {
+  readonly isWaiting: boolean;
+  readonly begunAt: number;
+  expire(): void;
+}
+
 /**
  * The calls of one hook that have not ended, with the time limit that they share.
  *
  * @internal
  */
-export class HookCalls implements LaneOwner<HookCall> {
-  private readonly lane: Lane<HookCall>;
+export class HookCalls implements LaneOwner<TimedCall> {
+  private readonly lane: Lane<TimedCall>;
 
   constructor(
     readonly host: HookHost,
@@ -36,7 +43,7 @@ export class HookCalls implements LaneOwner<HookCall> {
     this.lane = new Lane(host.deadlines, this);
   }
 
-  began(call: HookCall<any>): void {
+  began(call: TimedCall): void {
     this.lane.push(call);
     this.lane.watch();
   }
@@ -45,11 +52,11 @@ export class HookCalls implements LaneOwner<HookCall> {
     this.lane.removed();
   }
 
-  dueAt(call: HookCall): number {
+  dueAt(call: TimedCall): number {
     return call.begunAt + this.limitMs;
   }
 
-  expire(call: HookCall): void {
+  expire(call: TimedCall): void {
     call.expire();
   }
 }
@@ -70,7 +77,7 @@ export class HookCall<R = unknown> implements HookContext {
 
   constructor(
     private readonly calls: HookCalls,
-    private readonly work: (context: any) => R | PromiseLike<R>,
+    private readonly work: (context: never) => R | PromiseLike<R>,
     private readonly onEnd: (end: HookEnd<R>) => void,
     private readonly onLate?: (end: HookEnd<R>) => void,
   ) {}
@@ -106,7 +113,7 @@ export class HookCall<R = unknown> implements HookContext {
     if (this.stopped !== undefined) return this.end({ ok: false, error: this.stopped.reason, timedOut: false });
     let result: R | PromiseLike<R>;
     try {
-      result = this.work(this);
+      result = this.work(this as never);
       if (!isThenable(result)) return this.end({ ok: true, value: result });
     } catch (error) {
       return this.end({ ok: false, error, timedOut: false });

@@ -66,7 +66,12 @@ export class WaitingRoom<T> implements WaiterOwner {
 
   queueUp(options: AcquireOptions | undefined, now: number, acquiredAt: StackHolder | undefined): Promise<Lease<T>> {
     const promise = new Promise<Lease<T>>(ends.keep);
-    const waiter = new Waiter<Lease<T>>(ends.resolve, ends.reject, now, this.extrasOf(options, acquiredAt));
+    const waiter = new Waiter(
+      ends.resolve as (lease: Lease<T>) => void,
+      ends.reject,
+      now,
+      this.extrasOf(options, acquiredAt),
+    );
     ends.forget();
     if (waiter.extras?.heldBy !== undefined) this.deadlocks?.waits(waiter);
     this.queue.push(waiter);
@@ -107,7 +112,7 @@ export class WaitingRoom<T> implements WaiterOwner {
 
   /** Ends the wait of work that waits for itself, if all that is lent is held by such work. */
   breakDeadlock(active: number): void {
-    const victim = this.deadlocks?.victim(active);
+    const victim = this.deadlocks?.victim(active) as Waiter<Lease<T>> | undefined;
     if (victim === undefined) return;
     this.queue.remove(victim);
     this.parts.counters.failed += 1;
@@ -162,9 +167,9 @@ export class WaitingRoom<T> implements WaiterOwner {
  * be one more thing to make; nothing is kept here longer than that, or the last waiter's lease would never be collected.
  */
 const ends = {
-  resolve: ignore as (lease: Lease<any>) => void,
+  resolve: ignore as (lease: never) => void,
   reject: ignore as (error: unknown) => void,
-  keep: (resolve: (lease: Lease<any>) => void, reject: (error: unknown) => void): void => {
+  keep: (resolve: (lease: never) => void, reject: (error: unknown) => void): void => {
     ends.resolve = resolve;
     ends.reject = reject;
   },
