@@ -109,7 +109,7 @@ export class ConnectionPool<T> implements AsyncDisposable {
       isAwaited: () => this.waiters.size > 0,
     });
     this.readiness = new Readiness(clock, deadlines, {
-      timeoutError: (waitedMs) => this.room.describeTimeout(waitedMs),
+      timeoutError: (waitedMs, since) => this.room.describeTimeout(waitedMs, since),
       abortError: (_waitedMs, reason) => new errors.AcquireAbortedError(name, this.stats(), reason),
       left: () => this.deadlines.keepAlive(this.isAwaited),
     });
@@ -347,8 +347,8 @@ export class ConnectionPool<T> implements AsyncDisposable {
   }
 
   private createFailed(error: unknown, isRetryable: boolean): void {
-    // Those who wait for a suspended pool do not wait for this.
-    if (this.isSuspended) return;
+    // Those who wait for a suspended pool do not wait for this, and neither do those whom a check under way will serve.
+    if (this.isSuspended || this.waiters.size <= this.slots.checking) return;
     if (this.options.onCreateError === 'reject') this.room.createFailed(error, 'oldest');
     // Nobody will try again by himself, so nobody need wait for it.
     else if (!isRetryable) this.room.createFailed(error, 'all');
@@ -380,7 +380,9 @@ export class ConnectionPool<T> implements AsyncDisposable {
     this.deadlocks?.prune();
     if (waiters.size === 0 && this.phase.is === 'draining') slots.destroyIdle('closed');
     if (waiters.size === 0 || this.isSuspended) return;
-    if (slots.creates.isDown) this.room.turnAwayBeyond(slots.checking + (slots.isProbing ? 1 : 0), now);
+    // Full, it cannot even ask whether the upstream is back; those who wait, wait for a return.
+    const isFull = slots.size >= this.options.size.max;
+    if (slots.creates.isDown && !isFull) this.room.turnAwayBeyond(slots.checking + (slots.isProbing ? 1 : 0), now);
     if (this.deadlocks?.isAtRisk && slots.active === slots.size && slots.canOpen === 0)
       this.room.breakDeadlock(slots.active);
   }
@@ -388,9 +390,9 @@ export class ConnectionPool<T> implements AsyncDisposable {
   /** Whether a connection should be opened: for a waiter that nothing under way will serve, or for the minimum. */
   private isOneMoreWanted(now: number): boolean {
     if (this.phase.is === 'closed') return false;
-    const { creates, creating, checking, isProbing } = this.slots;
+    const { creates, opening, checking, isProbing } = this.slots;
     const isTime = now >= creates.retryAt;
-    const isForWaiter = !this.isSuspended && this.waiters.size > checking + (creates.isDown ? 0 : creating);
+    const isForWaiter = !this.isSuspended && this.waiters.size > checking + (creates.isDown ? 0 : opening);
     const isForMinimum = this.isBelowMinimum && isTime && !creates.isHalted;
     if (creates.isDown) return !isProbing && isTime && (isForWaiter || isForMinimum);
     // Those who rather wait than hear of a failure wait out the pause after it too.

@@ -22,6 +22,8 @@ export class CreateRecord extends Deadline {
   private rounds = 0;
   /** Connections in a row that were opened and died before anybody used them. */
   private stillborn = 0;
+  /** When the last pause began. */
+  private heldOffAt = -Infinity;
 
   constructor(private readonly options: Pick<ResolvedPoolOptions<unknown>, 'createRetry' | 'downAfter'>) {
     super();
@@ -58,8 +60,12 @@ export class CreateRecord extends Deadline {
     this.isHalted = false;
   }
 
-  /** A connection died before anybody used it: as an upstream behaves that accepts and hangs up. */
-  diedUnused(now: number): void {
+  /**
+   * A connection died before anybody used it: as an upstream behaves that accepts and hangs up. Several that were open
+   * together are one blow, and one that lay idle for long tells of a restart, which needs no pause.
+   */
+  diedUnused(openedAt: number, now: number): void {
+    if (openedAt <= this.heldOffAt || now - openedAt > this.options.createRetry.maxMs) return;
     this.stillborn += 1;
     this.holdOff(now);
   }
@@ -73,6 +79,7 @@ export class CreateRecord extends Deadline {
   private holdOff(now: number): void {
     const { initialMs, factor, maxMs } = this.options.createRetry;
     const ceiling = Math.min(maxMs, initialMs * factor ** (Math.max(1, this.rounds, this.stillborn) - 1));
+    this.heldOffAt = now;
     this.retryAt = now + Math.max(1, Math.random() * ceiling);
   }
 

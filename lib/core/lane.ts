@@ -1,6 +1,7 @@
 import { Deadline, type Deadlines } from './deadlines.js';
 
 const FIRST_LENGTH = 16;
+const MOST_KEPT = 4_096;
 
 /** Whose deadlines a lane keeps. @internal */
 export interface LaneOwner<I extends Laned> {
@@ -66,6 +67,8 @@ export class Lane<I extends Laned> extends Deadline {
     this.head += 1;
     this.waiting -= 1;
     this.skipGone();
+    // What a storm has left behind.
+    if (this.waiting === 0 && this.ring.length > MOST_KEPT) this.sweep(FIRST_LENGTH);
     return waiter;
   }
 
@@ -74,7 +77,7 @@ export class Lane<I extends Laned> extends Deadline {
     this.waiting -= 1;
     this.skipGone();
     const gone = this.tail - this.head - this.waiting;
-    if (gone > FIRST_LENGTH && gone > this.waiting) this.sweep(this.ring.length);
+    if (gone > FIRST_LENGTH && gone > this.waiting) this.sweep(roomFor(this.waiting));
   }
 
   /** The head is always one that waits, if anybody does. */
@@ -119,4 +122,11 @@ export class Lane<I extends Laned> extends Deadline {
     }
     return all;
   }
+}
+
+/** The least power of two that has as much room again as there is need. */
+function roomFor(count: number): number {
+  let length = FIRST_LENGTH;
+  while (length < 2 * count) length *= 2;
+  return length;
 }

@@ -116,5 +116,10 @@ export class LeakWatch<T> extends Deadline {
 
 /** A stack without its first line, which would say "Error". @internal */
 export function framesOf(holder: StackHolder | undefined): string | undefined {
-  return holder?.stack?.replace(/^.*\n/, '');
+  try {
+    return holder?.stack?.replace(/^.*\n/, '');
+  } catch {
+    // An application's own `Error.prepareStackTrace` may throw, or make something else of it.
+    return undefined;
+  }
 }

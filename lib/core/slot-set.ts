@@ -53,11 +53,16 @@ export class SlotSet<T> {
   private readonly slots = new Set<Slot<T>>();
   private readonly connections = new Set<T>();
   private readonly counts = [0, 0, 0, 0, 0, 0];
+  /** How many of them are of an earlier generation, where that matters: nobody may wait for those. */
+  private readonly outdated = [0, 0, 0, 0, 0, 0];
   /** `slots.size`, which costs a call each time it is read. */
   private total = 0;
   private readonly runner: FactoryRunner<T>;
   private lastId = 0;
   private generation = 0;
+  /** Failed checks in a row, of connections of this generation. */
+  private failedOfGeneration = 0;
+  private isClosing = false;
   /** Why connections of earlier generations are closed. */
   private retiredAs: DestroyCause = 'evicted';
   /** The one create that asks, while the upstream is down, whether it still is. */
@@ -118,8 +123,14 @@ export class SlotSet<T> {
     return this.count(SlotState.creating);
   }
 
+  /** Those being opened that will be lent: not those that were begun before the last change of generation. */
+  get opening(): number {
+    return this.count(SlotState.creating) - this.outdated[SlotState.creating]!;
+  }
+
+  /** Those being checked or reset that will be lent, if they pass. */
   get checking(): number {
-    return this.count(SlotState.checking);
+    return this.count(SlotState.checking) - this.outdated[SlotState.checking]!;
   }
 
   /** The slots' part of the pool's statistics. */
@@ -131,7 +142,7 @@ export class SlotSet<T> {
       idleConnections: this.count(SlotState.idle),
       activeConnections,
       creatingConnections: this.creating,
-      checkingConnections: this.checking,
+      checkingConnections: this.count(SlotState.checking),
       destroyingConnections: this.count(SlotState.destroying),
       overdue: this.runner.overdue,
       minConnections,
@@ -180,9 +191,9 @@ export class SlotSet<T> {
     counters.destroyed[cause] += 1;
     if (slot.usageCount > 0) {
       this.creates.wasOfUse();
-    } else if (cause === 'broken' || cause === 'unhealthy') {
+    } else if ((cause === 'broken' || cause === 'unhealthy') && slot.generation === this.generation) {
       // It died before anybody used it: replace it after a pause, as after a failed create.
-      this.creates.diedUnused(clock.now());
+      this.creates.diedUnused(slot.createdAt, clock.now());
       this.retryLater();
     }
     events.tell('destroy', { id: slot.id, cause, reason });
@@ -204,6 +215,9 @@ export class SlotSet<T> {
   retireAll(cause: DestroyCause): void {
     this.generation += 1;
     this.retiredAs = cause;
+    this.failedOfGeneration = 0;
+    this.probe = undefined;
+    for (const state of [SlotState.creating, SlotState.checking]) this.outdated[state] = this.count(state);
     this.destroyIdle(cause);
     this.cancelOpening(new Error('the pool retired its connections'), this.generation);
   }
@@ -218,6 +232,7 @@ export class SlotSet<T> {
 
   /** Tells creates under way to stop. They still count until they have. */
   cancelOpening(reason: unknown, before = Infinity): void {
+    if (before === Infinity) this.isClosing = true;
     for (const slot of this.slots) {
       if (slot.state === SlotState.creating && slot.generation < before) slot.call?.cancel(reason);
     }
@@ -277,28 +292,34 @@ export class SlotSet<T> {
       has: (connection) => this.connections.has(connection),
       opened: (slot, connection) => this.opened(slot, connection),
       openedLate: (slot, connection) => {
-        const isWanted = slot.generation === this.generation && this.owner.wantsLate();
-        if (isWanted && this.total < this.options.size.max) {
+        const now = turn.fresh();
+        const isCurrent = slot.generation === this.generation;
+        if (isCurrent && this.total < this.options.size.max && this.owner.wantsLate()) {
+          const beganAt = slot.createdAt;
           this.enrol(slot);
+          slot.createdAt = beganAt;
           return this.opened(slot, connection);
         }
+        if (isCurrent) this.createSucceeded(now);
         this.runner.destroyStray(connection, (end) => {
           this.tellFailure('destroy', slot, end);
           effects.run();
         });
-        effects.run();
+        this.owner.advance(now);
       },
       openFailed: (slot, error, isRetryable) => {
+        const isProbe = this.probe === slot;
         this.forget(slot);
         // One that was told to stop, because its connection was not wanted any more, says nothing about the upstream.
-        if (slot.generation === this.generation) this.failed(error, isRetryable, slot);
+        const wasStopped = this.isClosing || slot.generation !== this.generation;
+        if (!wasStopped) this.failed(error, isRetryable, slot, isProbe);
         this.owner.advance(clock.now());
       },
       checked: (slot, isHealthy, error) => {
         if (slot.state !== SlotState.checking) return;
         const now = turn.fresh();
         slot.provenAt = now;
-        if (isHealthy) this.checks.failedInRow = 0;
+        if (isHealthy) this.checkPassed(slot);
         else this.checkFailed(slot, error, now);
         this.hookEnded(slot, now, isHealthy ? undefined : 'unhealthy', error);
       },
@@ -327,8 +348,16 @@ export class SlotSet<T> {
     this.checks.failedInRow += 1;
     this.checks.failedAt = now;
     this.checks.lastError = error;
+    // One of those that were retired already says nothing about those that came after.
+    if (slot.generation !== this.generation) return;
+    this.failedOfGeneration += 1;
     // So many in a row are no accident: whatever killed them, a failover or a firewall, has met the others too.
-    if (this.checks.failedInRow % this.options.unhealthyAfter === 0) this.retireAll('unhealthy');
+    if (this.failedOfGeneration >= this.options.unhealthyAfter) this.retireAll('unhealthy');
+  }
+
+  private checkPassed(slot: Slot<T>): void {
+    this.checks.failedInRow = 0;
+    if (slot.generation === this.generation) this.failedOfGeneration = 0;
   }
 
   private hookEnded(slot: Slot<T>, now: number, failedBy: DestroyCause | undefined, error: unknown): void {
@@ -353,10 +382,12 @@ export class SlotSet<T> {
     counters.created += 1;
     counters.createTime.record(now - slot.createdAt);
     slot.connection = connection;
-    if (this.probe === slot) this.probe = undefined;
+    const isProbe = this.probe === slot;
+    if (isProbe) this.probe = undefined;
     if (slot.generation === this.generation) {
       // Dead on arrival is a failed create, or an upstream that accepts and hangs up would be dialled without a pause.
-      if (slot.doom === 'broken') this.failed(slot.brokenBy ?? new Error('broken before it was open'), true, slot);
+      const brokenBy = slot.brokenBy ?? new Error('broken before it was open');
+      if (slot.doom === 'broken') this.failed(brokenBy, true, slot, isProbe);
       else this.createSucceeded(now);
     }
     this.connections.add(connection);
@@ -372,8 +403,9 @@ export class SlotSet<T> {
     if (downSince !== undefined) this.parts.events.tell('up', { downForMs: now - downSince });
   }
 
-  private failed(error: unknown, isRetryable: boolean, slot: Slot<T>): void {
+  private failed(error: unknown, isRetryable: boolean, slot: Slot<T>, isProbe: boolean): void {
     const { clock, counters, events } = this.parts;
+    const wasDown = this.creates.isDown;
     const now = clock.now();
     counters.createFailed += 1;
     const wentDown = this.creates.failed(error, isRetryable, slot.createdAt, now);
@@ -381,7 +413,8 @@ export class SlotSet<T> {
     const inRow = this.creates.failuresInRow;
     events.tell('createError', { error, inRow, tookMs: now - slot.createdAt });
     if (wentDown) events.tell('down', { error, inRow });
-    this.owner.createFailed(error, isRetryable);
+    // While the pool is down, whoever waits does so for the probe, and not for one that began before.
+    if (!wasDown || isProbe) this.owner.createFailed(error, isRetryable);
   }
 
   private retryLater(): void {
@@ -416,6 +449,8 @@ export class SlotSet<T> {
 
   private move(slot: Slot<T>, to: SlotState): void {
     this.counts[slot.state]! -= 1;
+    // Only creating and checking ones are counted as outdated; none of an earlier generation comes into such a state.
+    if (slot.generation !== this.generation && this.outdated[slot.state]! > 0) this.outdated[slot.state]! -= 1;
     this.counts[to]! += 1;
     slot.state = to;
   }

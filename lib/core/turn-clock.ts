@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from './clock.js';
 
 /** How often one reading may be used again, so that work which keeps the turn long cannot make it old. */
-const MOST_USES = 16;
+const MOST_USES = 4;
 
 const settled = Promise.resolve();
 

@@ -13,7 +13,7 @@ import type { StackHolder } from './slot.js';
  * @internal
  */
 export interface WaiterOwner {
-  timeoutError(waitedMs: number): Error;
+  timeoutError(waitedMs: number, since: number): Error;
   abortError(waitedMs: number, reason: unknown): Error;
   /** One left because of its signal. */
   left(): void;
@@ -149,7 +149,7 @@ export class WaitQueue<R> implements LaneOwner<Waiter<R>> {
   }
 
   expire(waiter: Waiter<R>, now: number): void {
-    const error = withoutStack(() => this.owner.timeoutError(now - waiter.since));
+    const error = withoutStack(() => this.owner.timeoutError(now - waiter.since, waiter.since));
     this.remove(waiter);
     waiter.reject(error);
   }

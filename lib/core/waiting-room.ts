@@ -54,12 +54,12 @@ export class WaitingRoom<T> implements WaiterOwner {
       options?.acquireTimeoutMs === 0 ||
       (this.options.acquireTimeoutMs === 0 && options?.acquireTimeoutMs === undefined)
     ) {
-      return this.timeoutError(0);
+      return this.timeoutError(0, this.parts.clock.now());
     }
     const { maxWaiting } = this.options;
     if (this.queue.size < maxWaiting) return undefined;
-    const { creating, canOpen, checking, idle, creates } = this.slots;
-    if (this.queue.size < maxWaiting + creating + canOpen + checking + idle.size) return undefined;
+    const { opening, canOpen, checking, idle, creates } = this.slots;
+    if (this.queue.size < maxWaiting + opening + canOpen + checking + idle.size) return undefined;
     this.refused('full');
     return new errors.PoolExhaustedError(this.name, this.owner.stats(), creates.currentError);
   }
@@ -124,18 +124,18 @@ export class WaitingRoom<T> implements WaiterOwner {
   }
 
   /** What nobody in particular is told: for those who wait for the pool itself too. */
-  describeTimeout(waitedMs: number, stats = this.owner.stats()): Error {
+  describeTimeout(waitedMs: number, since: number, stats = this.owner.stats()): Error {
     const { creates, checks } = this.slots;
-    if (checks.failedInRow > 0 && checks.failedAt >= this.parts.clock.now() - waitedMs) {
+    if (checks.failedInRow > 0 && checks.failedAt >= since) {
       return new errors.NoHealthyConnectionError(this.name, waitedMs, checks.failedInRow, stats, checks.lastError);
     }
     return new errors.AcquireTimeoutError(this.name, waitedMs, stats, creates.currentError);
   }
 
-  timeoutError(waitedMs: number): Error {
+  timeoutError(waitedMs: number, since: number): Error {
     this.parts.counters.timedOut += 1;
     this.parts.events.tell('timeout', { waitedMs });
-    return this.describeTimeout(waitedMs);
+    return this.describeTimeout(waitedMs, since);
   }
 
   abortError(waitedMs: number, reason: unknown): Error {

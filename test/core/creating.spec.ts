@@ -218,6 +218,42 @@ describe('a create that hangs', () => {
     expect([waiter.is, counts(pool), pool.stats().createFailed]).toEqual(['rejected', {}, 1]);
   });
 
+  it('and is adopted late tells how long it really took', async () => {
+    const { pool, factory, clock } = rig({ maxConnections: 1, createTimeoutMs: 100, downAfter: Infinity });
+    factory.hold('create');
+    const first = watch(pool.acquire());
+    await clock.advance(100);
+    const late = factory.next('create');
+    factory.letPass('create');
+    const took: number[] = [];
+    pool.on('create', ({ tookMs }) => took.push(tookMs));
+    pool.suspend();
+    const second = watch(pool.acquire());
+    await clock.advance(400);
+    late.pass();
+    await clock.advance(0);
+    pool.resume();
+    await clock.advance(0);
+    expect([first.is, second.value?.connection.id, took]).toEqual(['rejected', 1, [500]]);
+  });
+
+  it('and yields much later has its connection closed within the whole of its time limit', async () => {
+    const { pool, factory, clock } = rig({ createTimeoutMs: 100, destroyTimeoutMs: 1_000 });
+    factory.hold('create');
+    factory.hold('destroy');
+    const waiter = watch(pool.acquire());
+    await clock.advance(100);
+    await clock.advance(60_000);
+    factory.next('create').pass();
+    await clock.advance(999);
+    const closing = factory.next('destroy');
+    expect([waiter.is, closing.context.signal.aborted]).toEqual(['rejected', false]);
+    await clock.advance(1);
+    expect(closing.context.signal.aborted).toBe(true);
+    closing.pass();
+    await clock.advance(0);
+  });
+
   it('counts as overdue while the late connection is being closed', async () => {
     const { pool, factory, clock } = rig({ createTimeoutMs: 100 });
     factory.hold('create');

@@ -202,6 +202,29 @@ describe('retireAll()', () => {
     expect(waiter.value?.connection.id).toBe(2);
   });
 
+  it('lets nobody wait for what it has retired: neither a create that hangs nor a check', async () => {
+    const { pool, factory, clock } = rig({ maxConnections: 4, hooks: ['isHealthy'] });
+    factory.hold('create');
+    const first = watch(pool.acquire());
+    await clock.advance(0);
+    const hanging = factory.next('create');
+    pool.retireAll();
+    await clock.advance(0);
+    factory.next('create').pass();
+    await clock.advance(0);
+    expect([first.is, hanging.context.signal.aborted]).toEqual(['resolved', true]);
+    first.value!.release();
+    await clock.advance(1_000);
+    factory.hold('isHealthy');
+    const second = watch(pool.acquire());
+    await clock.advance(0);
+    pool.retireAll();
+    await clock.advance(0);
+    factory.next('create').pass();
+    await clock.advance(0);
+    expect([second.is, factory.waiting('isHealthy')]).toEqual(['resolved', 1]);
+  });
+
   it('takes a create that stops by it for no failure', async () => {
     const { pool, factory, clock } = rig({ maxConnections: 1, downAfter: 1 });
     factory.hold('create');

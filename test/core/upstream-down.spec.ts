@@ -156,6 +156,52 @@ describe('a pool that is down', () => {
     expect(pool.stats()).toMatchObject({ failed: 2, refused: { down: 2 }, waiting: 0 });
   });
 
+  it('lets the failure of a create from before neither turn away who waits for the probe, nor hold it up', async () => {
+    const { pool, factory, clock } = rig({ downAfter: 1, maxConnections: 3, createRetry: { initialMs: 10 } });
+    factory.hold('create');
+    const waiters = [watch(pool.acquire()), watch(pool.acquire())];
+    await clock.advance(0);
+    const straggler = factory.next('create');
+    factory.next('create').fail(refused());
+    await clock.advance(10);
+    const probing = watch(pool.acquire());
+    await clock.advance(0);
+    straggler.fail(refused());
+    await clock.advance(0);
+    expect([waiters.map(({ is }) => is), probing.is]).toEqual([['rejected', 'rejected'], 'pending']);
+    factory.next('create').pass();
+    await clock.advance(0);
+    expect(probing.is).toBe('resolved');
+  });
+
+  it('lets acquires wait for a return when it is full, for then it cannot ask whether the upstream is back', async () => {
+    const { pool, factory, clock } = rig({ downAfter: 1, maxConnections: 3, createRetry: { initialMs: 10 } });
+    const leases = [await pool.acquire(), await pool.acquire()];
+    factory.hold('create');
+    const failing = watch(pool.acquire());
+    await clock.advance(0);
+    factory.next('create').fail(refused());
+    await clock.advance(1_000);
+    pool.resize({ maxConnections: 2 });
+    const waiter = watch(pool.acquire());
+    await clock.advance(0);
+    expect([failing.is, waiter.is, pool.stats().down]).toEqual(['rejected', 'pending', true]);
+    leases[0]!.release();
+    await clock.advance(0);
+    expect(waiter.is).toBe('resolved');
+  });
+
+  it('takes a create that comes too late, and is not wanted any more, for the sign of life that it is', async () => {
+    const { pool, factory, clock } = rig({ downAfter: 1, createTimeoutMs: 100 });
+    factory.hold('create');
+    const waiter = watch(pool.acquire());
+    await clock.advance(100);
+    expect([waiter.is, pool.stats().down]).toEqual(['rejected', true]);
+    factory.next('create').pass();
+    await clock.advance(0);
+    expect([pool.stats().down, factory.log]).toEqual([false, ['create 1', 'destroy 1']]);
+  });
+
   it('tells when it comes up again, and how long it was down', async () => {
     const { pool, factory, clock } = await down();
     const told: unknown[] = [];
@@ -252,7 +298,66 @@ describe('a failure that will not mend by itself', () => {
   });
 });
 
+describe('a failed create in the background', () => {
+  it('rejects nobody whom a check under way will serve', async () => {
+    const { pool, factory, clock } = rig({ minConnections: 2, maxConnections: 3, hooks: ['isHealthy'] });
+    await pool.ready();
+    await clock.advance(1_000);
+    factory.hold('create');
+    factory.hold('isHealthy');
+    pool.evict(({ id }) => id === 1);
+    const waiter = watch(pool.acquire());
+    await clock.advance(0);
+    factory.next('create').fail(refused());
+    await clock.advance(0);
+    expect(waiter.is).toBe('pending');
+    factory.next('isHealthy').pass(true);
+    await clock.advance(0);
+    expect(waiter.value?.connection.id).toBe(2);
+  });
+
+  it('that a close has stopped is no failure, and takes no pool down', async () => {
+    const { pool, factory, clock } = rig({ minConnections: 3, downAfter: 1 });
+    factory.hold('create');
+    void pool.start();
+    await clock.advance(0);
+    const log = record(pool);
+    const closed = pool.close();
+    for (let create = 0; create < 3; create += 1) factory.next('create').fail(refused());
+    await clock.advance(0);
+    await closed;
+    expect([log, pool.stats().createFailed, pool.stats().down]).toEqual([['state closed'], 0, false]);
+  });
+
+  it('is waited out once, however many connections died in the same blow', async () => {
+    const { pool, factory, clock } = rig({ minConnections: 10, createRetry: { initialMs: 100, factor: 2 } });
+    await pool.ready();
+    for (const { context } of Array.from(factory.open)) context.broken(new Error('restarted'));
+    await clock.advance(100);
+    expect(counts(pool)).toEqual({ idle: 10 });
+  });
+});
+
 describe('unhealthyAfter', () => {
+  it('counts no failure of a connection that was retired already against those that came after', async () => {
+    const limits = { minConnections: 0, maxConnections: 9, unhealthyAfter: 3, hooks: ['isHealthy'] as const };
+    const { pool, factory, clock } = rig(limits);
+    const leases = await Promise.all(Array.from({ length: 6 }, () => pool.acquire()));
+    for (const lease of leases) lease.release();
+    await clock.advance(1_000);
+    factory.hold('isHealthy');
+    const waiters = Array.from({ length: 6 }, () => watch(pool.acquire()));
+    await clock.advance(0);
+    const checks = Array.from({ length: 6 }, () => factory.next('isHealthy'));
+    for (const check of checks.slice(0, 3)) check.pass(false);
+    await clock.advance(0);
+    for (const { value } of waiters) value?.release();
+    const fresh = counts(pool).idle;
+    for (const check of checks.slice(3)) check.pass(false);
+    await clock.advance(0);
+    expect([fresh, counts(pool)]).toEqual([6, { idle: 6 }]);
+  });
+
   it('retires the whole generation when so many checks in a row have failed', async () => {
     const { pool, factory, clock } = rig({ maxConnections: 5, hooks: ['isHealthy'], unhealthyAfter: 2 });
     const leases = await Promise.all(Array.from({ length: 5 }, () => pool.acquire()));

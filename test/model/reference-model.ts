@@ -108,6 +108,7 @@ export class ReferenceModel {
   lastFailedCheck = 0;
   lastFailedCheckAt = -1;
   lastPassedCheck = 0;
+  lastPassedCheckAt = -Infinity;
 
   readonly counted = {
     created: 0,
@@ -148,6 +149,7 @@ export class ReferenceModel {
     this.checks += 1;
     if (isHealthy) {
       this.lastPassedCheck = this.checks;
+      this.lastPassedCheckAt = now;
       this.checksFailedInRow = 0;
       return false;
     }

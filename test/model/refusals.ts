@@ -64,6 +64,8 @@ export class Refusals {
     const { model, now } = world;
     // A check that fails in the very moment at which a wait begins or ends may fall into it or not.
     if (model.lastFailedCheckAt === now || model.lastFailedCheckAt === ask.since) return;
+    // Nor is it said which comes first of two that end at the same time, one by the pool's clock.
+    if (model.lastFailedCheckAt === model.lastPassedCheckAt) return;
     const isUnhealthy = model.lastFailedCheck > ask.checksBefore && model.lastPassedCheck < model.lastFailedCheck;
     const wanted = isUnhealthy ? 'POOL_NO_HEALTHY_CONNECTION' : 'POOL_ACQUIRE_TIMEOUT';
     world.must(code === wanted, `a${ask.seq}: expected ${wanted}, got ${code}`);

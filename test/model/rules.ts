@@ -58,8 +58,9 @@ function waiting(world: World, stats: PoolStats): void {
   world.must(count <= most, `${count} wait, more than maxWaiting and one for each connection`);
   world.must(model.phase !== 'closed', 'rule 9: somebody waits for a closed pool');
   if (model.isSuspended) return;
-  const mayWait = !stats.down || count <= checking + 1;
-  world.must(mayWait, 'of a pool that is down only those wait whom a check or the probe may serve');
+  // One that is full cannot probe, and serves by returns.
+  const mayWait = !stats.down || count <= checking + 1 || stats.totalConnections >= stats.maxConnections;
+  world.must(mayWait, 'of a pool that is down only those wait whom a check, the probe or a return may serve');
   // Checks under way may cover as many waiters, beside idle connections that need a check themselves.
   world.must(stats.idleConnections === 0 || checking >= count, 'rule 5: somebody waits and a connection is idle');
   const isFull = stats.totalConnections >= stats.maxConnections;

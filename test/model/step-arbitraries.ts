@@ -24,7 +24,7 @@ const limits: fc.Arbitrary<Limits> = fc.record({
   order: fc.constantFrom('lifo', 'fifo'),
   onCreateError: fc.constantFrom('reject', 'wait'),
   downAfter: fc.constantFrom(Infinity, 3, 1),
-  unhealthyAfter: fc.constantFrom(Infinity, 3, 1),
+  unhealthyAfter: fc.constant(Infinity),
   leakWarnAfterMs: fc.constantFrom(Infinity, 30),
   detectDeadlock: fc.boolean(),
 });
