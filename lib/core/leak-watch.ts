@@ -2,7 +2,8 @@ import { Deadline } from './deadlines.js';
 import type { Lease } from './lease.js';
 import type { ResolvedPoolOptions } from './pool-options.js';
 import { type Slot, SlotState, type StackHolder } from './slot.js';
-import type { PoolParts, SlotSet } from './slot-set.js';
+import type { PoolParts } from './pool-parts.js';
+import type { SlotSet } from './slot-set.js';
 
 /**
  * From which age on a lease is watched for being forgotten. Nearly all leases are shorter, and cost nothing by it: a

@@ -2,7 +2,8 @@ import { framesOf, LeakWatch } from './leak-watch.js';
 import { Lease, type LeaseReturns } from './lease.js';
 import type { ResolvedPoolOptions } from './pool-options.js';
 import type { Slot, StackHolder } from './slot.js';
-import type { PoolParts, SlotSet } from './slot-set.js';
+import type { PoolParts } from './pool-parts.js';
+import type { SlotSet } from './slot-set.js';
 
 /** Who decides what becomes of a connection that comes back. @internal */
 export interface LeaseDeskOwner<T> {

@@ -1,17 +1,13 @@
-import type { Clock } from './clock.js';
 import { CreateRecord } from './create-record.js';
-import type { Deadlines } from './deadlines.js';
-import type { Effects } from './effects.js';
 import { FactoryRunner, type SlotOwner } from './factory-runner.js';
 import type { HookEnd } from './hook-call.js';
 import { IdleStack } from './idle-stack.js';
 import { ConnectionLostError } from './pool-errors.js';
-import type { PoolEvents } from './pool-events.js';
 import type { ResolvedPoolOptions } from './pool-options.js';
-import type { DestroyCause, PoolCounters, SlotStats } from './pool-stats.js';
+import type { PoolParts } from './pool-parts.js';
+import type { DestroyCause, SlotStats } from './pool-stats.js';
 import { type ConnectionInfo, infoOf, Slot, SlotState } from './slot.js';
 import { SlotPolicy } from './slot-policy.js';
-import type { TurnClock } from './turn-clock.js';
 
 /** Who decides what becomes of a connection. @internal */
 export interface SlotSetOwner<T> {
@@ -23,16 +19,6 @@ export interface SlotSetOwner<T> {
   createFailed(error: unknown, isRetryable: boolean): void;
   /** Something ended: look at what is wanted next. */
   advance(now: number): void;
-}
-
-/** What the pool and its slots share. @internal */
-export interface PoolParts {
-  readonly clock: Clock;
-  readonly turn: TurnClock;
-  readonly deadlines: Deadlines;
-  readonly effects: Effects;
-  readonly events: PoolEvents;
-  readonly counters: PoolCounters;
 }
 
 /**

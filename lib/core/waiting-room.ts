@@ -6,7 +6,8 @@ import * as errors from './pool-errors.js';
 import type { AcquireOptions, ResolvedPoolOptions } from './pool-options.js';
 import type { PoolStats } from './pool-stats.js';
 import type { StackHolder } from './slot.js';
-import type { PoolParts, SlotSet } from './slot-set.js';
+import type { PoolParts } from './pool-parts.js';
+import type { SlotSet } from './slot-set.js';
 import { Waiter, type WaiterExtras, type WaiterOwner, WaitQueue } from './wait-queue.js';
 
 /** What the waiting room needs of its pool. @internal */
