@@ -75,8 +75,8 @@ export class Deadlines {
 
   /** Adds a deadline; one that stands already keeps its old time until it is removed. */
   add(deadline: Deadline, dueAt: number): void {
-    if (dueAt === Infinity || this.isClosed) return;
     const { entry } = deadline;
+    if (dueAt === Infinity || this.isClosed || entry.place !== NOWHERE) return;
     entry.dueAt = dueAt;
     this.heap.push(entry);
     this.siftUp(this.heap.length - 1, entry);

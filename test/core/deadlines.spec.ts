@@ -68,6 +68,16 @@ describe('invariant 10: one timer for all deadlines', () => {
     expect([rung, clock.pendingTimers]).toEqual([['a at 10'], 0]);
   });
 
+  it('keeps the time of one that stands already', async () => {
+    const { clock, rung, deadlines, alarm } = setUp();
+    const a = alarm('a');
+    deadlines.add(a, 20);
+    deadlines.add(a, 10);
+    deadlines.add(a, 30);
+    await clock.advance(100);
+    expect([rung, clock.pendingTimers]).toEqual([['a at 20'], 0]);
+  });
+
   it('keeps none that is due never', () => {
     const { clock, deadlines, alarm } = setUp();
     deadlines.add(alarm('a'), Infinity);
