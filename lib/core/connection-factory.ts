@@ -27,6 +27,14 @@ export interface CreateContext extends HookContext {
 }
 
 /**
+ * The key by which a factory says, with `true`, that it yields one connection again and again, and that many may be lent it at
+ * once, as a fake does. The same in every copy of this package.
+ *
+ * @internal
+ */
+export const LENDS_ONE = Symbol.for('nestjs-pools.lendsOne');
+
+/**
  * How connections are opened, checked, reset and closed.
  *
  * Every hook has a time limit of its own, may throw, reject with anything or hang; none of that loses a slot or reaches

@@ -1,4 +1,4 @@
-import type { ConnectionFactory } from './connection-factory.js';
+import { type ConnectionFactory, LENDS_ONE } from './connection-factory.js';
 import { CreateCall, HookCall, HookCalls, type HookEnd, type HookHost } from './hook-call.js';
 import { traitOf } from './pool-errors.js';
 import type { ResolvedPoolOptions } from './pool-options.js';
@@ -131,7 +131,7 @@ export class FactoryRunner<T> {
     if (connection === undefined || connection === null) {
       return new TypeError(`the factory's create() of pool "${this.host.name}" yielded ${String(connection)}`);
     }
-    if (!this.owner.has(connection)) return undefined;
+    if (!this.owner.has(connection) || Reflect.get(this.factory, LENDS_ONE) === true) return undefined;
     return new TypeError(
       `the factory's create() of pool "${this.host.name}" yielded a connection that the pool has already`,
     );
