@@ -20,6 +20,7 @@ export {
   type PoolErrorCode,
   PoolExhaustedError,
   PoolOptionsError,
+  TooManyPoolsError,
 } from './pool-errors.js';
 export type { PoolEventMap, PoolEventName, PoolListener } from './pool-events.js';
 export type {

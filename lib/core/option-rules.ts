@@ -91,7 +91,8 @@ export function shapeOf(value: unknown): string {
   return Number.isInteger(value) ? 'another number' : 'a fraction or an infinite number';
 }
 
-function checkGroup(rules: Record<string, Rule>, values: object, prefix = ''): string[] {
+/** Every option that is not there or has a wrong value, in words. @internal */
+export function checkGroup(rules: Readonly<Record<string, Rule>>, values: object, prefix = ''): string[] {
   if (group(values) !== undefined) return [`expected an object of options, got ${shapeOf(values)}`];
   const problems: string[] = [];
   for (const [key, value] of Object.entries(values)) {
@@ -105,8 +106,8 @@ function checkGroup(rules: Record<string, Rule>, values: object, prefix = ''): s
   return problems;
 }
 
-/** Most unknown options are a slip of the keyboard or another pool's word for the same thing. */
-function nearest(key: string, known: readonly string[]): string {
+/** Most unknown names are a slip of the keyboard or another pool's word for the same thing. @internal */
+export function nearest(key: string, known: readonly string[]): string {
   const letters = (word: string): string => word.toLowerCase().replaceAll(/millis(econds)?$|ms$|s$|[^a-z]/g, '');
   const alike = known.find((name) => letters(name) === letters(key) || letters(name).includes(letters(key)));
   return alike === undefined || letters(key).length < 3 ? '' : ` (did you mean ${alike}?)`;

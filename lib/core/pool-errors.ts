@@ -8,6 +8,7 @@ export type PoolErrorCode =
   | 'POOL_ACQUIRE_TIMEOUT'
   | 'POOL_ACQUIRE_ABORTED'
   | 'POOL_EXHAUSTED'
+  | 'POOL_TOO_MANY'
   | 'POOL_CLOSED'
   | 'POOL_DOWN'
   | 'POOL_DEADLOCK'
@@ -88,6 +89,18 @@ export class PoolExhaustedError extends PoolError {
   readonly code = 'POOL_EXHAUSTED';
   constructor(pool: string, stats: PoolStats, cause?: unknown) {
     super(pool, `too many acquires are waiting ${situation(stats)}`, { stats, cause, retryable: true });
+  }
+}
+
+/** The keyed pools have as many pools as they may, each of them in use, so that none can make room. @publicApi */
+export class TooManyPoolsError extends PoolError {
+  readonly code = 'POOL_TOO_MANY';
+  constructor(
+    pool: string,
+    /** How many pools there are, and may be. */
+    readonly maxPools: number,
+  ) {
+    super(pool, `no room for one more pool: ${maxPools} of ${maxPools} are in use`, { retryable: true });
   }
 }
 
@@ -194,8 +207,10 @@ export class PoolOptionsError extends PoolError {
     pool: string,
     /** One line for each option that is wrong. */
     readonly problems: readonly string[],
+    cause?: unknown,
   ) {
-    super(pool, problems.length === 1 ? `${problems[0]}` : `wrong options:\n  - ${problems.join('\n  - ')}`);
+    const told = problems.length === 1 ? `${problems[0]}` : `wrong options:\n  - ${problems.join('\n  - ')}`;
+    super(pool, told, { cause });
   }
 }
 

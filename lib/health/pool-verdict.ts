@@ -7,13 +7,14 @@ export type PoolVerdict =
 /**
  * Judges a pool by its statistics alone: nothing is sent, nobody's connection is borrowed.
  *
- * Down: closed, closing, or without any connection after the last attempt to open one failed. Degraded: its upstream
+ * Down: closed, shutting down, or without any connection after the last attempt to open one failed. Degraded: its upstream
  * refuses further connections while those there are still work, or all are in use and acquires wait.
  *
  * @internal
  */
-export function verdictOf(stats: PoolStats): PoolVerdict {
-  if (stats.state !== 'open') return { status: 'down', message: stats.state === 'closed' ? 'closed' : 'shutting down' };
+export function verdictOf(stats: PoolStats, isShuttingDown = false): PoolVerdict {
+  if (stats.state === 'closed') return { status: 'down', message: 'closed' };
+  if (stats.state === 'draining' || isShuttingDown) return { status: 'down', message: 'shutting down' };
   const { lastCreateError: failure, idleConnections, activeConnections, waiting, maxConnections } = stats;
   if (stats.createFailuresInRow > 0 && idleConnections === 0) {
     const message = `cannot open a connection: ${failure?.code ?? failure?.name ?? 'unknown error'}`;

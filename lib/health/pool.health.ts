@@ -40,7 +40,7 @@ export class PoolHealthIndicator {
     try {
       const pool = this.registry.get(name);
       const stats = pool.stats();
-      const verdict = verdictOf(stats);
+      const verdict = verdictOf(stats, this.registry.isShuttingDown);
       if (verdict.status === 'down') askAgain(pool, stats);
       if (verdict.status === 'up') return check.up(dataOf(stats));
       const data = { message: verdict.message, ...dataOf(stats) };

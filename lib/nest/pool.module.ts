@@ -1,9 +1,11 @@
 import { type DynamicModule, Global, Module, type Provider } from '@nestjs/common';
-import { type ConnectionPool, type PoolLimits, PoolOptionsError } from '../core/index.js';
 import {
   type AnyPoolDefinition,
   type InjectEntry,
   type ModuleImports,
+  type PoolFeatureClassOptions,
+  type PoolFeatureFactoryOptions,
+  type PoolFeatureOptions,
   type PoolModuleAsyncOptions,
   type PoolModuleClassOptions,
   type PoolModuleExtras,
@@ -11,11 +13,12 @@ import {
   type PoolModuleOptions,
   type PoolOptionsFactory,
 } from './pool-module-options.interface.js';
+import { checkDefinitions, checkNames, checkOptions, type Definitions } from './module-option-checks.js';
 import { PoolLifecycle } from './pool.lifecycle.js';
-import { PoolRegistry } from './pool.registry.js';
+import { PoolRegistry, type RegisteredPool } from './pool.registry.js';
 import { getPoolToken, POOL_DEFINITIONS, registrationToken } from './pool.tokens.js';
-
-type Definitions = Readonly<Record<string, AnyPoolDefinition>>;
+import { makePool } from './made-pool.js';
+import type { ConnectionPool } from '../core/index.js';
 
 /** What an application has once, however many times `PoolModule` is imported: a static class is one module to Nest. */
 @Global()
@@ -32,11 +35,12 @@ export class PoolModule {
   /**
    * Pools whose definitions are at hand.
    *
-   * @throws {@link PoolOptionsError} for a definition that is not one
+   * @throws {@link PoolOptionsError} for a definition that is not one, and for options that there are not
    */
-  static forRoot(options: PoolModuleOptions): DynamicModule {
+  static forRoot<const N extends string>(options: PoolModuleOptions<N>): DynamicModule {
     const names = Object.keys(options?.pools ?? {});
-    const definitions = checkDefinitions(names, options?.pools);
+    checkOptions('forRoot', names, options);
+    const definitions = checkDefinitions(names, options.pools);
     return assemble(names, options, [], [{ provide: POOL_DEFINITIONS, useValue: definitions }]);
   }
 
@@ -56,9 +60,43 @@ export class PoolModule {
     // The public type is there to check the caller; from here on the names are plain strings.
     const plain = options as unknown as PoolModuleAsyncOptions;
     const names = checkNames(plain?.pools);
-    const providers = [...definitionsProviders(names, plain), ...(plain.extraProviders ?? [])];
-    return assemble(names, plain, plain.imports ?? [], providers);
+    checkOptions('forRootAsync', names, plain);
+    return assembleAsync(names, plain);
   }
+
+  /**
+   * The one pool of a feature's module, whose definition is at hand. Only modules that import this one may inject it, unless
+   * `isGlobal` says otherwise; its name is taken in the whole application.
+   *
+   * @throws {@link PoolOptionsError} for a definition that is not one, and for options that there are not
+   */
+  static forFeature(options: PoolFeatureOptions): DynamicModule {
+    const names = checkNames([options?.name]);
+    checkOptions('forFeature', names, options);
+    const definitions = checkDefinitions(names, { [options.name]: options.pool });
+    const providers: Provider[] = [{ provide: POOL_DEFINITIONS, useValue: definitions }];
+    return assemble(names, { isGlobal: false, ...options }, [], providers);
+  }
+
+  /**
+   * The one pool of a feature's module, whose definition a factory or a class makes.
+   *
+   * @throws {@link PoolOptionsError} for options that cannot work
+   */
+  static forFeatureAsync<const I extends readonly InjectEntry[] = []>(
+    options: PoolFeatureFactoryOptions<I> | PoolFeatureClassOptions,
+  ): DynamicModule {
+    const names = checkNames([options?.name]);
+    checkOptions('forFeatureAsync', names, options);
+    const make = options.useFactory as ((...dependencies: unknown[]) => unknown) | undefined;
+    const useFactory = make && (async (...needs: unknown[]) => ({ [options.name]: await make(...needs) }));
+    return assembleAsync(names, { isGlobal: false, ...options, useFactory } as unknown as PoolModuleAsyncOptions);
+  }
+}
+
+function assembleAsync(names: readonly string[], options: PoolModuleAsyncOptions): DynamicModule {
+  const providers = [...definitionsProviders(names, options), ...(options.extraProviders ?? [])];
+  return assemble(names, options, options.imports ?? [], providers);
 }
 
 function assemble(
@@ -80,21 +118,25 @@ function assemble(
  * A pool, and its entry in the registry. They are two providers so that a test which overrides the pool has its own in the
  * registry too. Making a pool opens nothing: when a boot fails in between, Nest calls no hook that could close it.
  */
-function poolProviders(name: string, { shutdown = 'two-phase' }: PoolModuleExtras): Provider[] {
+function poolProviders(name: string, extras: PoolModuleExtras): Provider[] {
+  const { shutdown = 'two-phase', failOnStart = false, releaseClients = true } = extras;
+  const traits = {
+    shutdown,
+    failOnStart: failOnStart === true || (Array.isArray(failOnStart) && failOnStart.includes(name)),
+    releaseClients,
+    isRemovable: false,
+  };
   return [
     {
       provide: getPoolToken(name),
       inject: [POOL_DEFINITIONS],
-      useFactory: (definitions: Definitions): ConnectionPool<unknown> => {
-        const definition = definitions[name]!;
-        return definition.createPool({ ...nestDefaults(), ...definition.limits, name, factory: definition.factory });
-      },
+      useFactory: (definitions: Definitions): ConnectionPool<unknown> => makePool(name, definitions[name]!),
     },
     {
       provide: registrationToken(name),
       inject: [PoolRegistry, POOL_DEFINITIONS, getPoolToken(name)],
-      useFactory: (registry: PoolRegistry, definitions: Definitions, pool: ConnectionPool<unknown>) =>
-        registry.register({ name, pool, definition: definitions[name]!, shutdown }),
+      useFactory: (registry: PoolRegistry, definitions: Definitions, pool: ConnectionPool<unknown>): RegisteredPool =>
+        registry.register({ name, pool, definition: definitions[name]!, ...traits }),
     },
   ];
 }
@@ -106,66 +148,9 @@ function definitionsProviders(names: readonly string[], options: PoolModuleAsync
       checkDefinitions(names, await useFactory(...dependencies));
     return [{ provide: POOL_DEFINITIONS, inject: options.inject ?? [], useFactory: make }];
   }
-  const maker = useClass ?? useExisting;
-  if (maker === undefined) {
-    throw new PoolOptionsError(names.join(', '), ['forRootAsync: give one of useFactory, useClass or useExisting']);
-  }
+  const maker = (useClass ?? useExisting)!;
   const make = async (factory: PoolOptionsFactory): Promise<Definitions> =>
     checkDefinitions(names, await factory.createPoolOptions(names));
   const definitions: Provider = { provide: POOL_DEFINITIONS, inject: [maker], useFactory: make };
   return useClass === undefined ? [definitions] : [definitions, useClass];
-}
-
-function checkNames(names: unknown): readonly string[] {
-  const problems: string[] = [];
-  if (!Array.isArray(names) || names.length === 0)
-    problems.push("pools: expected the pools' names, as in ['embeddings']");
-  else {
-    if (names.some((name) => typeof name !== 'string' || name === ''))
-      problems.push('pools: every name must be a text');
-    if (new Set(names).size < names.length) problems.push('pools: the same name stands there twice');
-  }
-  if (problems.length > 0) throw new PoolOptionsError('?', problems);
-  return names as string[];
-}
-
-/** What the compiler checks for those who have one; a factory in JavaScript, or one that casts, is checked here. */
-function checkDefinitions(names: readonly string[], made: unknown): Definitions {
-  const definitions = (typeof made === 'object' && made !== null ? made : {}) as Record<string, unknown>;
-  const problems: string[] = [];
-  if (names.length === 0) problems.push('pools: expected at least one, as in { embeddings: httpPool({ … }) }');
-  const missing = names.filter((name) => definitions[name] === undefined);
-  const extra = Object.keys(definitions).filter((name) => !names.includes(name));
-  if (missing.length > 0) problems.push(`no definition came back for ${list(missing)}; pools names ${list(names)}`);
-  if (extra.length > 0) problems.push(`a definition came back for ${list(extra)}, which pools does not name`);
-  for (const name of names) {
-    if (definitions[name] !== undefined && !isDefinition(definitions[name])) {
-      problems.push(`${name}: expected what httpPool(…), customPool(…) or another kind returns`);
-    }
-  }
-  if (problems.length > 0) throw new PoolOptionsError(names.join(', '), problems);
-  return definitions as Definitions;
-}
-
-function isDefinition(value: unknown): value is AnyPoolDefinition {
-  const { factory, createPool, describe } = (value ?? {}) as Partial<AnyPoolDefinition>;
-  return typeof factory === 'object' && typeof createPool === 'function' && typeof describe === 'function';
-}
-
-function list(names: readonly string[]): string {
-  return names.map((name) => `"${name}"`).join(', ');
-}
-
-/**
- * What an application wants of every pool and a bare one does not do: to hear of leases that are forgotten, and get their
- * connections back; outside production also where they were acquired, and of work that waits for itself.
- */
-function nestDefaults(): PoolLimits {
-  const isProduction = process.env.NODE_ENV === 'production';
-  return {
-    leakWarnAfterMs: 60_000,
-    leakStackSampleRate: isProduction ? 0 : 1,
-    reclaimLeaked: true,
-    detectDeadlock: !isProduction,
-  };
 }

@@ -1,23 +1,13 @@
 import 'reflect-metadata';
-import { Inject } from '@nestjs/common';
-import { type AcquireOptions, type ConnectionPool } from '../core/index.js';
-import { type LeasedParameter, leasedParameters } from './leased.decorator.js';
-import { onlyRegistry } from './pool.registry.js';
-import { getPoolToken } from './pool.tokens.js';
-
-/** A method that takes its time; only such a one can hold a lease. @publicApi */
-export type AsyncMethod = (...args: any[]) => Promise<unknown>;
-
-/** Where {@link UsePool} finds the pool: by name, or by asking the instance. @publicApi */
-export type PoolSource<This> = string | ((self: This) => ConnectionPool<any>);
-
-/** @publicApi */
-export interface UsePoolOptions<Args extends unknown[] = any[]> {
-  /** Overrides the pool's. */
-  readonly acquireTimeoutMs?: number;
-  /** Finds, among the method's arguments, the signal that ends the wait for a connection. */
-  readonly signal?: (...args: Args) => AbortSignal | undefined;
-}
+import type { ConnectionPool } from '../core/index.js';
+import { DecoratedMethod } from './decorated-method.js';
+import { expectJoining } from './lease-scope.js';
+import { fillLeased, type LeasedParameter, leasedParameters } from './leased.decorator.js';
+import { acquireOptionsOf } from './method-acquire-options.js';
+import { injectedPool } from './pool-property.js';
+import { copyMetadata } from './method-metadata.js';
+import { PooledMethod, type PooledResult } from './pooled-method.js';
+import type { PoolSource, UsePoolDecorator, UsePoolOptions } from './use-pool-options.interface.js';
 
 /**
  * Holds a lease for the duration of each call of an async method; the parameter under {@link Leased} gets the connection.
@@ -27,108 +17,111 @@ export interface UsePoolOptions<Args extends unknown[] = any[]> {
  * async post(texts: string[], @Leased() connection?: HttpConnection) { … }
  * ```
  *
- * The method keeps its name, its length and its metadata, so the decorator works above and below `@Get()`.
+ * Where the method gives back something that goes on (a stream, an async iterable, an Observable), the lease lives until that
+ * has ended, failed, or been left by its consumer. The method keeps its name, its length and its metadata, so the decorator
+ * works above and below `@Get()`.
  *
  * @param source the pool's name, or a function from the instance to the pool, for a pool that is known only at run time
+ * @throws TypeError when the class is defined: for a method that is static, or gives back a mere value
  * @publicApi
  */
-export function UsePool<This = any>(source: PoolSource<This>, options: UsePoolOptions = {}) {
-  return <M extends AsyncMethod>(
-    target: object,
-    key: string | symbol,
-    descriptor: TypedPropertyDescriptor<M>,
-  ): void => {
-    const method = descriptor.value;
-    const name = typeof source === 'string' ? source : undefined;
-    const place = new DecoratedMethod(target, key, name);
+export function UsePool<const N extends string>(name: N, options?: UsePoolOptions): UsePoolDecorator<N>;
+export function UsePool<This = any>(
+  find: (self: This) => ConnectionPool<any>,
+  options?: UsePoolOptions,
+): UsePoolDecorator<string>;
+export function UsePool(source: PoolSource<never>, options: UsePoolOptions = {}): UsePoolDecorator<string> {
+  const name = typeof source === 'string' ? source : undefined;
+  return (target, key, descriptor) => {
+    const place = new DecoratedMethod(target, key, `@UsePool(${name === undefined ? '…' : `'${name}'`})`);
+    const method = descriptor.value as ((...args: any[]) => unknown) | undefined;
     if (typeof method !== 'function') throw place.error('it decorates no method');
     if (typeof target === 'function') throw place.error('it works on instances, not on static methods');
-    place.refuseSync(method);
-
-    const find = typeof source === 'string' ? place.injected(source) : (self: This) => source(self);
-    const parameters = leasedParameters(target, key).filter(({ pool }) => pool === undefined || pool === name);
+    // Several of these may stand on a method, each around the next.
+    const inner = chains.get(method);
+    const chain: Chain = inner ?? { method, returns: options.returns ?? place.resultKind(method), pools: new Set() };
+    chain.pools.add(name);
+    const { returns } = chain;
+    const parameters = parametersFor(place, name, inner !== undefined);
+    const find = typeof source === 'function' ? source : injectedPool(target, source, place.title);
+    const joins = options.nested === 'join';
+    if (joins) expectJoining();
+    const pooled = new PooledMethod({
+      poolOf: (self) => {
+        const pool = find(self as never);
+        if (typeof pool?.use !== 'function') throw place.error(notFound(name));
+        return pool;
+      },
+      returns,
+      joins,
+      invoke: (self, args, connection) => Reflect.apply(method, self, fillLeased(args, parameters, connection)),
+      optionsOf: acquireOptionsOf(place, chain.method, options),
+      unexpected: (result) => place.unexpected(result, returns),
+    });
     const proxy = new Proxy(method, {
-      apply: (_method, self: This, args: Parameters<M>) => {
-        if (parameters.length > 0 && parameters.every(({ index }) => args[index] !== undefined)) {
-          return Reflect.apply(method, self, args);
-        }
-        return lend(find(self), method, self, args, parameters, options, place);
+      apply: (_method, self, args: unknown[]) => {
+        if (!chain.isChecked) checkLeased(place, chain, proxy, args);
+        if (parameters.length === 0 || parameters.some(({ index }) => args[index] === undefined))
+          return pooled.call(self, args);
+        return Reflect.apply(method, self, args);
       },
     });
-    for (const metadataKey of Reflect.getMetadataKeys(method)) {
-      Reflect.defineMetadata(metadataKey, Reflect.getMetadata(metadataKey, method), proxy);
-    }
-    descriptor.value = proxy;
+    copyMetadata(method, proxy);
+    chains.set(proxy, chain);
+    descriptor.value = proxy as never;
   };
 }
 
-async function lend(
-  pool: ConnectionPool<unknown> | undefined,
-  method: AsyncMethod,
-  self: unknown,
-  args: unknown[],
-  parameters: readonly LeasedParameter[],
-  { acquireTimeoutMs, signal }: UsePoolOptions,
-  place: DecoratedMethod,
-): Promise<unknown> {
-  if (typeof pool?.use !== 'function') throw place.notFound();
-  const acquire: AcquireOptions = { acquireTimeoutMs, signal: signal?.(...args) };
-  return pool.use((connection) => {
-    const filled = [...args];
-    // Only `undefined` is "not given"; a caller's null is the caller's.
-    for (const { index } of parameters) if (filled[index] === undefined) filled[index] = connection;
-    const result = Reflect.apply(method, self, filled);
-    if (typeof (result as Promise<unknown> | undefined)?.then !== 'function') throw place.error(SYNC);
-    return result;
-  }, acquire);
+/** All decorators of this kind on one method. */
+interface Chain {
+  readonly method: (...args: any[]) => unknown;
+  readonly returns: PooledResult;
+  /** The names of their pools; `undefined` for one that is known only at run time. */
+  readonly pools: Set<string | undefined>;
+  isChecked?: boolean;
 }
 
-const SYNC = 'it must return a promise: a lease ends when the work does, and a sync method cannot say when that is';
+/** By what stands in the method's place. */
+const chains = new WeakMap<object, Chain>();
 
-/** The method that is decorated, for errors that say where, and what to do. */
-class DecoratedMethod {
-  private readonly title: string;
-
-  constructor(
-    private readonly target: object,
-    private readonly key: string | symbol,
-    private readonly pool: string | undefined,
-  ) {
-    const owner = typeof target === 'function' ? target.name : target.constructor.name;
-    this.title = `@UsePool(${pool === undefined ? '…' : `'${pool}'`}) on ${owner}.${String(key)}()`;
+function parametersFor(place: DecoratedMethod, pool: string | undefined, isOneOfSeveral: boolean): LeasedParameter[] {
+  const parameters = leasedParameters(place.target, place.key);
+  if (isOneOfSeveral && parameters.some((parameter) => parameter.pool === undefined)) {
+    throw place.error("several pools: say which connection each parameter gets, as in @Leased('documents')");
   }
+  return parameters.filter((parameter) => parameter.pool === undefined || parameter.pool === pool);
+}
 
-  error(what: string): TypeError {
-    return new TypeError(`${this.title}: ${what}`);
+/** At the first call, for only then all decorators have been met. */
+function checkLeased(place: DecoratedMethod, chain: Chain, outermost: object, args: readonly unknown[]): void {
+  for (const { pool, index } of leasedParameters(place.target, place.key)) {
+    if (pool !== undefined && !chain.pools.has(pool))
+      throw place.error(`@Leased('${pool}') marks a parameter, and no @UsePool('${pool}') stands on the method`);
+    // Without a decorator on the message, Nest passes it as the first argument: a text in the place of a connection.
+    if (args[index] !== undefined && isMessageHandler(outermost) && !hasRouteArguments(place))
+      throw place.error(
+        'Nest passes the message into the parameter under @Leased(); mark the message, as by @Payload()',
+      );
   }
+  chain.isChecked = true;
+}
 
-  notFound(): TypeError {
-    const registered = this.pool === undefined ? 'the function gave no pool' : `no pool "${this.pool}" was injected`;
-    return this.error(
-      `${registered}. Register it with PoolModule. If the instance was made by a useFactory or by \`new\`, Nest cannot ` +
-        `inject into it: pass the pool to its constructor and write @UsePool((self) => self.pool)`,
-    );
-  }
+function isMessageHandler(method: object): boolean {
+  return MESSAGE_HANDLERS.some((key) => Reflect.hasMetadata(key, method));
+}
 
-  /** What the compiler refuses, for those without one: a method whose declared or actual kind is not a promise's. */
-  refuseSync(method: AsyncMethod): void {
-    const declared = Reflect.getMetadata('design:returntype', this.target, this.key) as unknown;
-    const isDeclaredSync = [String, Number, Boolean, Array].some((type) => type === declared);
-    if (isDeclaredSync || method.constructor.name.endsWith('GeneratorFunction')) throw this.error(SYNC);
-  }
+function hasRouteArguments({ target, key }: DecoratedMethod): boolean {
+  return Reflect.hasMetadata(ROUTE_ARGUMENTS, target.constructor, key);
+}
 
-  /**
-   * Has Nest inject the pool into a hidden property, and reads it from there; so that a pool which no module registers
-   * stops the boot, and not the first call. An instance that Nest did not make has none: then the application's registry is asked, if just one application runs in this process.
-   */
-  injected(name: string): (self: unknown) => ConnectionPool<unknown> | undefined {
-    const property = Symbol(`pool ${name} of ${String(this.key)}()`);
-    Inject(getPoolToken(name))(this.target, property);
-    return (self) => {
-      const own = (self as Record<symbol, ConnectionPool<unknown> | undefined>)[property];
-      if (own !== undefined) return own;
-      const registry = onlyRegistry();
-      return registry?.has(name) ? registry.get(name) : undefined;
-    };
-  }
+/** Nest's own names of what its decorators note; the packages that would export them are not ours to require. */
+const MESSAGE_HANDLERS = ['microservices:handler_type', 'websockets:message_mapping'];
+const ROUTE_ARGUMENTS = '__routeArguments__';
+
+function notFound(pool: string | undefined): string {
+  const registered = pool === undefined ? 'the function gave no pool' : `no pool "${pool}" was injected`;
+  return (
+    `${registered}. Register it with PoolModule. If the instance was made by \`new\`, Nest does not know it: pass the pool ` +
+    'to its constructor and write @UsePool((self) => self.pool)'
+  );
 }

@@ -33,7 +33,7 @@ export class DocumentStore {
   }
 
   /** The same by a decorator: the lease lasts as long as the call, and the signal ends the wait for it. */
-  @UsePool('documents', { signal: (_source: string, _sections: unknown, signal?: AbortSignal) => signal })
+  @UsePool('documents', { signal: '_signal' })
   protected async save(
     source: string,
     sections: readonly EmbeddedSection[],

@@ -64,7 +64,7 @@ it('loses no request when it is stopped under load, and is gone within seconds',
   expect(clients.statuses.length).toBeGreaterThan(answeredBefore);
   expect(new Set(clients.statuses)).toEqual(new Set([200]));
   expect(clients.refused).toBe(CLIENTS);
-  expect(sample.output).toMatch(/since the signal \d+ requests were answered and 0 cut off/u);
+  expect(sample.output).toMatch(/since the shutdown began \d+ requests were answered and 0 cut off/u);
   await expect(sample.search('anything')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   await expect(call(upstreamUrl)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   expect(sample.output).not.toMatch(/\bERROR\b/u);

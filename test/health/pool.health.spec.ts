@@ -4,6 +4,7 @@ import { HealthIndicatorService } from '@nestjs/terminus';
 import { getPoolToken, PoolModule, PoolRegistry } from 'nestjs-pools';
 import { PoolHealthIndicator, PoolHealthModule } from 'nestjs-pools/health';
 import { GatedFactory } from 'nestjs-pools/testing';
+import { eventually } from '../support/http-server.js';
 import { gatedPool, type GatedPool } from '../support/nest-app.js';
 
 let app: INestApplication;
@@ -91,7 +92,25 @@ describe('the health routes', () => {
     await waiting;
   });
 
-  it('are not ready while the application shuts down', async () => {
+  it('are not ready while the application shuts down, though its pools still serve', async () => {
+    let goOn!: () => void;
+    const mayGoOn = new Promise<void>((resolve) => (goOn = resolve));
+    class Slow {
+      beforeApplicationShutdown(): Promise<void> {
+        return mayGoOn;
+      }
+    }
+    await start({ documents: gatedPool() }, [PoolHealthModule, { module: Slow }]);
+    const closing = app.close();
+    await eventually(() => app.get(PoolRegistry).isShuttingDown, 'it shuts down');
+    const { status, body } = await get('/health/ready');
+    expect([status, body.error.documents]).toMatchObject([503, { message: 'shutting down', state: 'open' }]);
+    expect(await poolOf('documents').use(() => 'served')).toBe('served');
+    goOn();
+    await closing;
+  });
+
+  it('are not ready when a pool drains', async () => {
     await start({ documents: gatedPool() });
     poolOf('documents').drain();
     const { status, body } = await get('/health/ready');

@@ -1,4 +1,4 @@
-import { Inject, Injectable, Module, type Type } from '@nestjs/common';
+import { type DynamicModule, Inject, Injectable, Module } from '@nestjs/common';
 import { ConfigModule, registerAs } from '@nestjs/config';
 import { Test } from '@nestjs/testing';
 import {
@@ -10,7 +10,7 @@ import {
   PoolRegistry,
   type PoolOptionsFactory,
 } from 'nestjs-pools';
-import { boot, closeAll, gatedPool, type GatedPool } from '../support/nest-app.js';
+import { boot, closeAll, gatedPool, type GatedPool, message } from '../support/nest-app.js';
 
 afterEach(closeAll);
 
@@ -26,14 +26,6 @@ class Settings {
 
 @Module({ providers: [Settings], exports: [Settings] })
 class SettingsModule {}
-
-async function message(work: Promise<unknown>): Promise<string> {
-  return work.then(
-    () => 'it did not fail',
-    (error: Error) => error.message,
-  );
-}
-
 describe('PoolModule.forRoot', () => {
   it('injects the pool of a name, made with its limits', async () => {
     const app = await boot({
@@ -148,47 +140,76 @@ describe('PoolModule.forRootAsync', () => {
   });
 });
 
-describe('what a developer is told at boot', () => {
-  const pools = { documents: gatedPool() };
+describe('PoolModule.forFeature', () => {
+  @Injectable()
+  class Reports {
+    constructor(@InjectPool('reports') readonly pool: GatedPool) {}
+  }
+  @Module({
+    imports: [PoolModule.forFeature({ name: 'reports', pool: gatedPool({ maxConnections: 4 }) })],
+    providers: [Reports],
+    exports: [Reports],
+  })
+  class ReportsModule {}
 
-  it('names a pool that is registered twice', async () => {
-    const error = await message(boot({ imports: [PoolModule.forRoot({ pools }), PoolModule.forRoot({ pools })] }));
-    expect(error).toContain('Pool "documents": two pools of this name are registered');
+  it('gives a module a pool of its own, which the registry knows and other modules cannot inject', async () => {
+    const app = await boot({ imports: [ReportsModule] });
+    expect(app.get(Reports).pool.stats().maxConnections).toBe(4);
+    expect(app.get(PoolRegistry).has('reports')).toBe(true);
+    class Elsewhere {
+      constructor(readonly pool: GatedPool) {}
+    }
+    InjectPool('reports')(Elsewhere, undefined, 0);
+    Injectable()(Elsewhere);
+    expect(await message(boot({ imports: [ReportsModule], providers: [Elsewhere] }))).toContain('Pool(reports)');
   });
 
-  it('names a pool that nobody registered', async () => {
-    const error = await message(
-      boot({ imports: [PoolModule.forRoot({ pools: { other: gatedPool() } })], providers: [Repository] }),
+  it('lets every module inject it where it says so', async () => {
+    const feature = PoolModule.forFeature({ name: 'reports', pool: gatedPool(), isGlobal: true });
+    @Module({ providers: [Reports] })
+    class Other {}
+    const app = await boot({ imports: [feature, Other] });
+    expect(app.get(Reports, { strict: false }).pool.name).toBe('reports');
+  });
+
+  it('makes it by a factory, a class, or what asProvider() gives', async () => {
+    @Injectable()
+    class Definitions implements PoolOptionsFactory {
+      createPoolOptions(names: readonly string[]): Record<string, AnyPoolDefinition> {
+        return { [names[0]!]: gatedPool({ maxConnections: 6 }) };
+      }
+    }
+    const config = registerAs('d', () => gatedPool({ maxConnections: 9 }));
+    const app = await boot({
+      imports: [
+        PoolModule.forFeatureAsync({
+          name: 'a',
+          imports: [SettingsModule],
+          inject: [Settings],
+          useFactory: ({ maxConnections }) => gatedPool({ maxConnections }),
+        }),
+        PoolModule.forFeatureAsync({
+          name: 'b',
+          inject: ['more'],
+          extraProviders: [{ provide: 'more', useValue: 8 }],
+          useFactory: async (maxConnections: number) => gatedPool({ maxConnections }),
+        }),
+        PoolModule.forFeatureAsync({ name: 'c', useClass: Definitions }),
+        ConfigModule.forRoot({ ignoreEnvFile: true }),
+        PoolModule.forFeatureAsync({ name: 'd', ...config.asProvider() }),
+      ],
+    });
+    const stats = app.get(PoolRegistry).stats();
+    expect(['a', 'b', 'c', 'd'].map((name) => stats[name]?.maxConnections)).toEqual([7, 8, 6, 9]);
+  });
+
+  it('stands beside forRoot, and its name is taken for the whole application', async () => {
+    const feature = (): DynamicModule => PoolModule.forFeature({ name: 'reports', pool: gatedPool() });
+    const app = await boot({ imports: [PoolModule.forRoot({ pools: { documents: gatedPool() } }), feature()] });
+    expect(Object.keys(app.get(PoolRegistry).stats()).toSorted()).toEqual(['documents', 'reports']);
+    expect(await message(boot({ imports: [feature(), feature()] }))).toContain(
+      'Pool "reports": two pools of this name are registered',
     );
-    expect(error).toContain('Pool(documents)');
-  });
-
-  const wrong: [string, unknown, string][] = [
-    ['keys that are missing', { a: gatedPool() }, 'no definition came back for "b"; pools names "a", "b"'],
-    ['keys too many', { a: gatedPool(), b: gatedPool(), c: gatedPool() }, 'a definition came back for "c"'],
-    ['a factory that returned nothing', undefined, 'no definition came back for "a", "b"'],
-    ['a value that is no definition', { a: gatedPool(), b: {} }, 'b: expected what httpPool'],
-  ];
-  it.each(wrong)('names %s', async (_what, made, expected) => {
-    const useFactory = (() => made) as unknown as () => Record<'a' | 'b', AnyPoolDefinition>;
-    expect(await message(boot({ imports: [PoolModule.forRootAsync({ pools: ['a', 'b'], useFactory })] }))).toContain(
-      expected,
-    );
-  });
-
-  it('names wrong names', () => {
-    const useFactory = (): never => ({}) as never;
-    expect(() => PoolModule.forRootAsync({ pools: ['a', 'a'], useFactory })).toThrow(
-      'the same name stands there twice',
-    );
-    expect(() => PoolModule.forRootAsync({ pools: [], useFactory })).toThrow("pools: expected the pools' names");
-    const neither = { pools: ['a'] } as unknown as { pools: ['a']; useClass: Type<PoolOptionsFactory<'a'>> };
-    expect(() => PoolModule.forRootAsync(neither)).toThrow('give one of useFactory, useClass or useExisting');
-  });
-
-  it('names the pools that there are when the registry is asked for another', async () => {
-    const app = await boot({ imports: [PoolModule.forRoot({ pools })] });
-    expect(() => app.get(PoolRegistry).get('nope')).toThrow('Pool "nope": no pool of this name; there is "documents"');
   });
 });
 

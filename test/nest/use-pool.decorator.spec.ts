@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { Controller, Get, Injectable, Module, Query, Scope, SetMetadata } from '@nestjs/common';
 import { ContextIdFactory, NestFactory } from '@nestjs/core';
+import { Subject } from 'rxjs';
 import { ConnectionPool, getPoolToken, Leased, PoolModule, PoolRegistry, UsePool } from 'nestjs-pools';
 import { type GatedConnection } from 'nestjs-pools/testing';
 import { boot, closeAll, gatedPool, type GatedPool } from '../support/nest-app.js';
@@ -28,6 +29,19 @@ class Service {
 
   @UsePool('documents', { signal: (signal: AbortSignal) => signal, acquireTimeoutMs: 5 })
   async patient(_signal?: AbortSignal): Promise<void> {}
+
+  @UsePool('documents', { signal: 'signal' })
+  async named(texts: readonly string[] = ['a, b', `c)`], signal?: AbortSignal): Promise<number> {
+    return signal === undefined ? texts.length : 0;
+  }
+
+  @UsePool('documents', { signal: 'options.signal' })
+  async inOptions(text: string, options: { signal?: AbortSignal } = {}): Promise<string> {
+    return options.signal === undefined ? text : '';
+  }
+
+  @UsePool('documents', { priority: 9 })
+  async urgent(): Promise<void> {}
 
   @UsePool('documents')
   @UsePool('other')
@@ -79,9 +93,25 @@ describe('@UsePool', () => {
   it('lets the caller end the wait by a signal among the arguments, and takes a timeout of its own', async () => {
     const { service, pool } = await bootService(1);
     const lease = await pool.acquire();
-    await expect(service.patient(AbortSignal.abort())).rejects.toMatchObject({ code: 'POOL_ACQUIRE_ABORTED' });
+    const signal = AbortSignal.abort();
+    await expect(service.patient(signal)).rejects.toMatchObject({ code: 'POOL_ACQUIRE_ABORTED' });
+    await expect(service.named(['a'], signal)).rejects.toMatchObject({ code: 'POOL_ACQUIRE_ABORTED' });
+    await expect(service.inOptions('a', { signal })).rejects.toMatchObject({ code: 'POOL_ACQUIRE_ABORTED' });
     await expect(service.patient()).rejects.toMatchObject({ code: 'POOL_ACQUIRE_TIMEOUT' });
     lease.release();
+    expect(await service.named(['a'])).toBe(1);
+    expect(await service.inOptions('a')).toBe('a');
+  });
+
+  it('takes a priority', async () => {
+    const { service, pool } = await bootService(1);
+    const lease = await pool.acquire();
+    const order: string[] = [];
+    const usual = service.name('Ada').then(() => order.push('usual'));
+    const urgent = service.urgent().then(() => order.push('urgent'));
+    lease.release();
+    await Promise.all([usual, urgent]);
+    expect(order).toEqual(['urgent', 'usual']);
   });
 
   it('leases from several pools for one method', async () => {
@@ -158,44 +188,95 @@ describe('@UsePool', () => {
   });
 
   it('says what to do for such an instance where two applications run, or none', async () => {
-    const cure =
-      /@UsePool\('documents'\) on Service\.name\(\): no pool "documents" was injected.*useFactory.*self\.pool/;
+    const cure = /@UsePool\('documents'\) on Service\.name\(\): no pool "documents" was injected.*`new`.*self\.pool/;
     await expect(new Service().name('Ada')).rejects.toThrow(cure);
     await bootService();
     await bootService();
     await expect(new Service().name('Ada')).rejects.toThrow(cure);
   });
 
-  it('is refused on what is no async method of an instance, when the class is defined', () => {
+  it('is refused on a method that gives back a mere value, and on a static one, when the class is defined', () => {
     const use = UsePool('documents') as unknown as MethodDecorator;
-    const define = [
-      () => {
-        class Sync {
-          @use
-          count(): number {
-            return 1;
+    const definitions: [() => unknown, string][] = [
+      [
+        () => {
+          class Sync {
+            @use
+            count(): number {
+              return 1;
+            }
           }
-        }
-        return Sync;
-      },
-      () => {
-        class Generates {
-          @use
-          async *each(): AsyncGenerator<number> {}
-        }
-        return Generates;
-      },
-      () => {
-        class Static {
-          @use
-          static async run(): Promise<void> {}
-        }
-        return Static;
-      },
+          return Sync;
+        },
+        "@UsePool('documents') on Sync.count(): it must return a promise, an async iterable, an Observable or a stream",
+      ],
+      [
+        () => {
+          class Dated {
+            @use
+            when(): Date {
+              return new Date();
+            }
+          }
+          return Dated;
+        },
+        'Make it async. It is declared to return Date',
+      ],
+      [
+        () => {
+          class Generates {
+            @use
+            *each(): Generator<number> {}
+          }
+          return Generates;
+        },
+        "@UsePool('documents') on Generates.each(): it must return a promise",
+      ],
+      [
+        () => {
+          class Emits {
+            @use
+            values(): Subject<number> {
+              return new Subject();
+            }
+          }
+          return Emits;
+        },
+        'It is declared to return Subject',
+      ],
+      [
+        () => {
+          class Static {
+            @use
+            static async run(): Promise<void> {}
+          }
+          return Static;
+        },
+        'it works on instances, not on static methods',
+      ],
+      [
+        () => {
+          class Misnamed {
+            @(UsePool('documents', { signal: 'signl' }) as MethodDecorator)
+            async run(_texts: string[], _signal?: AbortSignal): Promise<void> {}
+          }
+          return Misnamed;
+        },
+        'on Misnamed.run(): signal: it has no parameter "signl", but (_texts, _signal). Correct the name',
+      ],
+      [
+        () => {
+          class Several {
+            @UsePool('documents')
+            @UsePool('other')
+            async run(@Leased() _one?: unknown, @Leased('other') _two?: unknown): Promise<void> {}
+          }
+          return Several;
+        },
+        'several pools: say which connection each parameter gets',
+      ],
     ];
-    expect(define[0]).toThrow("@UsePool('documents') on Sync.count(): it must return a promise");
-    expect(define[1]).toThrow("@UsePool('documents') on Generates.each(): it must return a promise");
-    expect(define[2]).toThrow('it works on instances, not on static methods');
+    for (const [define, message] of definitions) expect(define).toThrow(message);
   });
 
   it('refuses a result that is no promise, and gives the connection back', async () => {
@@ -209,6 +290,19 @@ describe('@UsePool', () => {
     const pool = new ConnectionPool({ name: 'own', factory: gatedPool().gate });
     await expect(new Sly(pool).run()).rejects.toThrow('on Sly.run(): it must return a promise');
     expect(pool.stats().activeConnections).toBe(0);
+    await pool.close();
+  });
+
+  it('says so when a parameter is for the connection of a pool that the method does not use', async () => {
+    class Typo {
+      constructor(readonly pool: GatedPool) {}
+      @UsePool<Typo>((self) => self.pool)
+      async run(@Leased('documnts') _connection?: GatedConnection): Promise<void> {}
+    }
+    const pool = new ConnectionPool({ name: 'own', factory: gatedPool().gate });
+    expect(() => void new Typo(pool).run()).toThrow(
+      "on Typo.run(): @Leased('documnts') marks a parameter, and no @UsePool('documnts') stands on the method",
+    );
     await pool.close();
   });
 

@@ -40,6 +40,14 @@ export async function closeAll(): Promise<void> {
   logged.length = 0;
 }
 
+/** What a boot fails with, in words. */
+export function message(work: Promise<unknown>): Promise<string> {
+  return work.then(
+    () => 'it did not fail',
+    (error: Error) => error.message,
+  );
+}
+
 /** Nest passes `undefined` for a stack that an error line does not have. */
 function isText(value: unknown): value is string {
   return typeof value === 'string';

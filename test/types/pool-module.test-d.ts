@@ -2,6 +2,7 @@
  * Compiled, never run: what must compile, and, under `@ts-expect-error`, what must not. An expectation that no longer
  * errs is itself a compile error.
  */
+import { Readable } from 'node:stream';
 import { Injectable, type Type } from '@nestjs/common';
 import { ConfigService, registerAs } from '@nestjs/config';
 import {
@@ -10,10 +11,12 @@ import {
   customPool,
   InjectPool,
   Leased,
+  LeasePerRequest,
   PoolModule,
   type PoolOptionsFactory,
   UsePool,
 } from 'nestjs-pools';
+import { type Observable, of } from 'rxjs';
 import { EmbeddingModule } from 'nestjs-pools/embedding';
 import { type HttpConnection, httpPool } from 'nestjs-pools/http';
 
@@ -96,6 +99,32 @@ class ForOther implements PoolOptionsFactory<'other'> {
 // @ts-expect-error a class that makes other pools than those named
 export const wrongClass = PoolModule.forRootAsync({ pools: ['embeddings'], useClass: ForOther as Type<ForOther> });
 
+export const features = [
+  PoolModule.forFeature({ name: 'audit', pool: documents, isGlobal: true, failOnStart: true }),
+  PoolModule.forFeatureAsync({
+    name: 'audit',
+    inject: [Settings],
+    useFactory: (settings) => httpPool({ baseURL: settings.url }),
+  }),
+  PoolModule.forFeatureAsync({ name: 'audit', ...registerAs('audit', () => documents).asProvider() }),
+  PoolModule.forRoot({ pools: { embeddings, documents }, failOnStart: ['documents'] }),
+  PoolModule.forRootAsync({ pools: ['embeddings'], failOnStart: ['embeddings'], useFactory: () => ({ embeddings }) }),
+  PoolModule.forRootAsync({
+    pools: ['embeddings'],
+    // @ts-expect-error a pool that must be there and is not named
+    failOnStart: ['documents'],
+    useFactory: () => ({ embeddings }),
+  }),
+  // @ts-expect-error a pool that must be there and is not defined
+  PoolModule.forRoot({ pools: { embeddings }, failOnStart: ['documents'] }),
+  // @ts-expect-error an option with a typo
+  PoolModule.forRoot({ pools: { embeddings }, isGlobl: true }),
+  // @ts-expect-error a feature owns one definition, not several
+  PoolModule.forFeatureAsync({ name: 'audit', useFactory: () => ({ audit: documents }) }),
+  // @ts-expect-error a feature without a name
+  PoolModule.forFeature({ pool: documents }),
+];
+
 @Injectable()
 export class Decorated {
   constructor(@InjectPool('documents') readonly pool: ConnectionPool<Map<string, string>>) {}
@@ -108,13 +137,52 @@ export class Decorated {
   @UsePool<Decorated>((self) => self.pool)
   async byInstance(): Promise<void> {}
 
+  @UsePool((self: Decorated) => self.pool, { signal: 'signal', nested: 'join', priority: 3 })
+  async byInstanceToo(_signal?: AbortSignal): Promise<void> {}
+
+  @UsePool('embeddings')
+  async *rows(): AsyncGenerator<string> {
+    yield 'a row';
+  }
+
+  @UsePool('embeddings')
+  watch(): Observable<string> {
+    return of('a value');
+  }
+
+  @UsePool('embeddings')
+  download(): Readable {
+    return Readable.from([]);
+  }
+
   // @ts-expect-error a sync method cannot hold a lease
   @UsePool('embeddings')
   sync(): number {
     return 1;
   }
 
+  // @ts-expect-error neither can one that answers now and then
+  @UsePool('embeddings')
+  perhaps(): Promise<number> | number {
+    return 1;
+  }
+
+  // @ts-expect-error nor a generator that is not async
+  @UsePool('embeddings')
+  *generate(): Generator<number> {
+    yield 1;
+  }
+
   // @ts-expect-error neither can a property
   @UsePool('embeddings')
   property = 1;
+
+  // @ts-expect-error an option that there is not
+  @UsePool('embeddings', { nested: 'reuse' })
+  async wrongOption(): Promise<void> {}
+
+  @LeasePerRequest('documents', { acquireTimeoutMs: 100 })
+  handler(@Leased() _session?: Map<string, string>): string {
+    return 'sync handlers may';
+  }
 }

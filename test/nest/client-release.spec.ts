@@ -1,0 +1,160 @@
+import { once } from 'node:events';
+import { Agent, request as httpRequest } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { connect, type Socket } from 'node:net';
+import { Server as TlsServer } from 'node:tls';
+import { Controller, Get, type INestApplication, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { InjectPool, PoolModule } from 'nestjs-pools';
+import { makeCertificate } from '../support/certificate.js';
+import { gatedPool, type GatedPool } from '../support/nest-app.js';
+import { PLATFORMS } from '../support/platforms.js';
+
+let arrived: () => void;
+let goOn: Promise<void>;
+
+@Controller()
+class Routes {
+  constructor(@InjectPool('documents') private readonly pool: GatedPool) {}
+
+  @Get()
+  at(): string {
+    return 'once';
+  }
+
+  @Get('slow')
+  async slow(): Promise<string> {
+    arrived();
+    await goOn;
+    return this.pool.use(({ id }) => `leased ${typeof id}`);
+  }
+}
+
+const agents: Agent[] = [];
+afterEach(() => agents.splice(0).forEach((agent) => agent.destroy()));
+
+interface Answer {
+  readonly text: string;
+  readonly connection: string | undefined;
+}
+
+/** Asks over a connection that the client would keep. */
+async function keepAsking(app: INestApplication, path: string): Promise<Answer> {
+  const isSecure = app.getHttpServer() instanceof TlsServer;
+  const agent = isSecure
+    ? new HttpsAgent({ keepAlive: true, rejectUnauthorized: false })
+    : new Agent({ keepAlive: true });
+  agents.push(agent);
+  const request = (isSecure ? httpsRequest : httpRequest)({ host: '127.0.0.1', port: portOf(app), path, agent });
+  request.end();
+  const [response] = await once(request, 'response');
+  let text = '';
+  for await (const chunk of response) text += String(chunk);
+  return { text, connection: response.headers.connection };
+}
+
+function portOf(app: INestApplication): number {
+  return (app.getHttpServer().address() as { port: number }).port;
+}
+
+/** A connection on which nothing is said, as browsers open some ahead; one that ends with the server's. */
+async function connectInSilence(app: INestApplication): Promise<Socket> {
+  const socket = connect({ host: '127.0.0.1', port: portOf(app) }).on('error', () => undefined);
+  await once(socket, 'connect');
+  return socket;
+}
+
+async function start(create: (typeof PLATFORMS)[number][1], releaseClients?: boolean): Promise<INestApplication> {
+  const extras = releaseClients === undefined ? {} : { releaseClients };
+  @Module({ imports: [PoolModule.forRoot({ pools: { documents: gatedPool() }, ...extras })], controllers: [Routes] })
+  class AppModule {}
+  const app = await create(AppModule);
+  await app.listen(0, '127.0.0.1');
+  // A minute: whoever waits for it does not finish within a test's time.
+  app.getHttpServer().keepAliveTimeout = 60_000;
+  return app;
+}
+
+describe.each(PLATFORMS)('the clients of a server that shuts down, on %s', (_name, create) => {
+  it('do not hold it by connections on which nothing is asked', async () => {
+    const app = await start(create);
+    expect(await keepAsking(app, '/')).toEqual({ text: 'once', connection: 'keep-alive' });
+    await app.close();
+    expect(app.getHttpServer().listening).toBe(false);
+  });
+
+  it('have their requests in flight answered, and are told with the answer that their connection ends', async () => {
+    const app = await start(create);
+    let release!: () => void;
+    goOn = new Promise<void>((resolve) => (release = resolve));
+    const hasArrived = new Promise<void>((resolve) => (arrived = resolve));
+    const asking = keepAsking(app, '/slow');
+    await hasArrived;
+    const closing = app.close();
+    await new Promise((resolve) => setImmediate(resolve));
+    release();
+    expect(await asking).toEqual({ text: 'leased number', connection: 'close' });
+    await closing;
+  });
+
+  it('do not hold it by connections on which nothing was ever asked', async () => {
+    const app = await start(create);
+    const silent = await connectInSilence(app);
+    const gone = once(silent, 'close');
+    await app.close();
+    await gone;
+  });
+
+  it('are let go once, also where an application is closed twice at once', async () => {
+    const app = await start(create);
+    await keepAsking(app, '/');
+    await Promise.all([app.close(), app.close()]);
+    expect(app.getHttpServer().listening).toBe(false);
+  });
+
+  it('leave no listener on the server behind', async () => {
+    const app = await start(create);
+    const server = app.getHttpServer();
+    const before = server.listenerCount('request');
+    await app.close();
+    expect(server.listenerCount('request')).toBe(before - 1);
+  });
+
+  it('are left alone where the module says so', async () => {
+    const app = await start(create, false);
+    const { connection } = await keepAsking(app, '/');
+    expect([connection, app.getHttpServer().listenerCount('request')]).toEqual(['keep-alive', 1]);
+    agents.splice(0).forEach((agent) => agent.destroy());
+    await app.close();
+  });
+});
+
+describe('the clients of a server that speaks TLS', () => {
+  const platforms: [string, (https: object) => Promise<INestApplication>][] = [
+    ['Express', (https) => start((module) => PLATFORMS[0]![1](module, { httpsOptions: https }))],
+    [
+      'Fastify',
+      (https) => start((module) => NestFactory.create(module, new FastifyAdapter({ https }), { logger: false })),
+    ],
+  ];
+
+  it.each(platforms)('are answered, told to leave, and do not hold it, on %s', async (_name, startSecure) => {
+    const { key, cert } = makeCertificate();
+    const app = await startSecure({ key, cert });
+    const silent = await connectInSilence(app);
+    const gone = once(silent, 'close');
+    expect(await keepAsking(app, '/')).toEqual({ text: 'once', connection: 'keep-alive' });
+    let release!: () => void;
+    goOn = new Promise<void>((resolve) => (release = resolve));
+    const hasArrived = new Promise<void>((resolve) => (arrived = resolve));
+    const asking = keepAsking(app, '/slow');
+    await hasArrived;
+    const closing = app.close();
+    await new Promise((resolve) => setImmediate(resolve));
+    release();
+    expect(await asking).toEqual({ text: 'leased number', connection: 'close' });
+    await closing;
+    await gone;
+  });
+});
