@@ -1,6 +1,6 @@
 import {
-  BEHIND_THE_ROOT_ENTRY,
   MAX_LINES,
+  NOT_IMPORTED_BY_NAME,
   defaultExportBreaches,
   importBreaches,
   placeOf,
@@ -51,7 +51,7 @@ describe('The architecture of lib/', () => {
 });
 
 describe('The entry points in package.json', () => {
-  it.each(folders.filter((folder) => folder !== BEHIND_THE_ROOT_ENTRY))('have one for lib/%s', (folder) => {
+  it.each(folders.filter((folder) => !NOT_IMPORTED_BY_NAME.includes(folder)))('have one for lib/%s', (folder) => {
     expect(entries).toContain(`${folder}/index.ts`);
   });
 
@@ -80,7 +80,11 @@ describe('The rules of the house', () => {
     ['nest/pool.module.ts', ['@nestjs/terminus', 'axios', '../http/index.js', '../health/index.js', '../index.js']],
     ['health/pool.health.ts', ['axios', '../metrics/index.js', '../embedding/index.js', '../http/index.js']],
     ['testing/fake.ts', ['axios', '../http/index.js', '../embedding/index.js']],
-    ['index.ts', ['@nestjs/terminus', './http/index.js', './testing/index.js']],
+    [
+      'schematics/nest-add.ts',
+      ['@nestjs/common', '@angular-devkit/schematics', '../core/index.js', '../http/index.js'],
+    ],
+    ['index.ts', ['@nestjs/terminus', './http/index.js', './testing/index.js', './schematics/nest-add.js']],
   ])('forbid %s every one of %j', (path, specifiers) => {
     expect(imports(path, specifiers)).toEqual(specifiers.map((specifier) => `${path} imports ${specifier}`));
   });
@@ -93,6 +97,7 @@ describe('The rules of the house', () => {
     ['embedding/index.ts', ['./client.js', './embedding.module.js']],
     ['health/pool.health.ts', ['@nestjs/terminus', '@nestjs/common', '../nest/pool.registry.js', '../core/index.js']],
     ['testing/fake.ts', ['../core/index.js', '../nest/pool.tokens.js', '@nestjs/common']],
+    ['schematics/nest-add.ts', ['node:path', 'typescript', './module-file.js']],
     ['index.ts', ['./core/index.js', './nest/pool.module.js']],
   ])('allow %s all of %j', (path, specifiers) => {
     expect(imports(path, specifiers)).toEqual([]);

@@ -32,10 +32,11 @@ const PLACES: Record<string, Place> = {
   dashboard: { folders: ['core', 'nest'], packages: nest },
   fleet: { folders: ['core', 'nest'], packages: [...nest, 'ioredis'] },
   testing: { folders: ['core', 'nest'], packages: nest },
+  schematics: { folders: [], packages: ['typescript'] },
 };
 
-/** The one folder that is entered through lib/index.ts instead of an entry point of its own. */
-export const BEHIND_THE_ROOT_ENTRY = 'nest';
+/** Folders without an entry point of their own: lib/index.ts has the one, Nest's CLI enters the other by collection.json. */
+export const NOT_IMPORTED_BY_NAME = ['nest', 'schematics'];
 
 export const MAX_LINES = 450;
 

@@ -57,9 +57,10 @@ describe('package.json', () => {
     expect(imported.filter(({ name, section }) => name === peer && !folders.includes(section))).toEqual([]);
   });
 
-  it('keeps Terminus to health, and axios to http and embedding', () => {
+  it('keeps Terminus to health, axios to http and embedding, and TypeScript to the schematics', () => {
     expect(foldersThatMayImport('@nestjs/terminus')).toEqual(['health']);
     expect(foldersThatMayImport('axios')).toEqual(['http', 'embedding']);
+    expect(foldersThatMayImport('typescript')).toEqual(['schematics']);
   });
 });
 
