@@ -1,5 +1,8 @@
 /** Jest in native ESM (`--experimental-vm-modules`, see the `test` script): the tests import lib/ as users import the package. */
 export default {
+  // In one process, as Jest chooses for two cores, the heap of all files together makes the model tests four times slower.
+  maxWorkers: 2,
+  workerIdleMemoryLimit: '1GB',
   testEnvironment: '<rootDir>/test/support/leak-guard.environment.mjs',
   testMatch: ['<rootDir>/test/**/*.spec.ts'],
   extensionsToTreatAsEsm: ['.ts'],
