@@ -1,7 +1,9 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { type IncomingMessage, Server as HttpServer, type ServerResponse } from 'node:http';
+import { Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import { Server as TlsServer } from 'node:tls';
+
+type Server = HttpServer | HttpsServer;
 
 /** How long clients have to learn by an answer that their connection ends. One that asks nothing meanwhile is cut. */
 const FAREWELL_MS = 300;
@@ -9,13 +11,23 @@ const LOOK_EVERY_MS = 20;
 const SHORT_TURN_MS = 0.3;
 /** Under a load that leaves no such moment, how long one is waited for. */
 const ACCEPT_MS = 1_000;
-/** How long a request may go on after the server has closed. Less than the 30 s after which Kubernetes kills. */
-const LAST_REQUEST_MS = 10_000;
+/** How long a request may go on after the server has closed. Less than the 30 s after which Kubernetes kills. @internal */
+export const LAST_REQUEST_MS = 10_000;
 
 /** How many requests a server answered since it began to close, and how many it had to leave. @internal */
 export interface ReleaseReport {
   readonly answered: number;
   readonly cut: number;
+}
+
+/** Has a server let go of its clients. @internal */
+export interface Release {
+  /** The first step: the server still accepts and serves. */
+  begin(): void;
+  /** The last step before Nest closes the server. */
+  beforeServerCloses(): Promise<void>;
+  /** By now the server is closed, if it ever listened. */
+  end(): ReleaseReport;
 }
 
 /**
@@ -26,7 +38,7 @@ export interface ReleaseReport {
  *
  * @internal
  */
-export class ClientRelease {
+export class ClientRelease implements Release {
   private isClosing = false;
   /** As they were accepted: below TLS, where there is. */
   private readonly connections = new Set<Socket>();
@@ -52,23 +64,21 @@ export class ClientRelease {
     server.prependListener('request', this.onRequest);
   }
 
-  /** Whether it is a server whose connections can be told apart: HTTP/2 multiplexes, and ends its sessions by itself. */
   static canServe(server: unknown): server is Server {
-    return typeof (server as Partial<Server> | undefined)?.closeIdleConnections === 'function';
+    return server instanceof HttpServer || server instanceof HttpsServer;
   }
 
-  /** The first step: the server still accepts and serves, and its answers say goodbye. */
+  /** From now on answers say goodbye. */
   begin(): void {
     this.isClosing = true;
     for (const response of this.unanswered) sayGoodbye(response);
   }
 
-  /** The last step before Nest closes the server. Nest 11 takes it twice when the application is closed twice. */
+  /** Nest 11 takes this step twice when the application is closed twice. */
   beforeServerCloses(): Promise<void> {
     return (this.releasing ??= this.release());
   }
 
-  /** By now the server is closed, if it ever listened. */
   end(): ReleaseReport {
     clearInterval(this.closer);
     clearTimeout(this.cutter);
@@ -97,7 +107,7 @@ export class ClientRelease {
   }
 
   private get connectEvent(): 'connection' | 'secureConnection' {
-    return this.server instanceof TlsServer ? 'secureConnection' : 'connection';
+    return this.server instanceof HttpsServer ? 'secureConnection' : 'connection';
   }
 
   private readonly onAccept = (socket: Socket): void => {

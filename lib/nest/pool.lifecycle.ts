@@ -10,7 +10,7 @@ import {
 } from '@nestjs/common';
 import { HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import { instancesNotMadeByNest, watchBoot } from './nest-instances.js';
-import { ClientRelease } from './client-release.js';
+import { ClientRelease, type Release } from './client-release.js';
 import { givePools } from './pool-property.js';
 import { PoolLogger } from './pool.logger.js';
 import {
@@ -20,6 +20,7 @@ import {
   PoolRegistry,
   type RegisteredPool,
 } from './pool.registry.js';
+import { SessionRelease } from './session-release.js';
 
 /**
  * Ties the pools to the application's life.
@@ -47,7 +48,7 @@ export class PoolLifecycle
   /** By pool; those of keys come and go. */
   private readonly loggers = new WeakMap<object, PoolLogger>();
   private readonly logger = new Logger('PoolModule');
-  private clients: ClientRelease | undefined;
+  private clients: Release | undefined;
 
   constructor(
     @Inject(PoolRegistry) private readonly registry: PoolRegistry,
@@ -83,7 +84,8 @@ export class PoolLifecycle
     const logger = new PoolLogger(name);
     this.loggers.set(pool, logger);
     logger.watch(pool, definition.describe());
-    void pool.start?.();
+    // A stand-in in a test may do anything.
+    Promise.resolve(pool.start?.()).catch((error: unknown) => logger.failed('start', error));
   }
 
   async onModuleDestroy(): Promise<void> {
@@ -95,8 +97,8 @@ export class PoolLifecycle
 
   async beforeApplicationShutdown(): Promise<void> {
     await this.clients?.beforeServerCloses();
-    for (const { pool } of this.registry.list()) pool.drain?.();
-    for (const keyed of this.registry.listKeyed()) keyed.drain();
+    for (const entry of this.registry.list()) this.drain(entry);
+    for (const keyed of this.registry.listKeyed()) this.drain({ name: keyed.name, pool: keyed });
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -138,6 +140,14 @@ export class PoolLifecycle
     }
   }
 
+  private drain({ name, pool }: { readonly name: string; readonly pool: { drain?(): void } }): void {
+    try {
+      pool.drain?.();
+    } catch (error) {
+      new PoolLogger(name).failed('drain', error);
+    }
+  }
+
   private async close({ name, pool }: RegisteredPool): Promise<void> {
     // An application that was stopped before it had booted has opened nothing and watched nothing.
     const logger = this.loggers.get(pool) ?? new PoolLogger(name);
@@ -153,7 +163,8 @@ export class PoolLifecycle
   private watchServer(): void {
     const { httpAdapter } = this.host;
     const server: unknown = httpAdapter?.getHttpServer();
-    if (!ClientRelease.canServe(server) || !this.registry.list().every(({ releaseClients }) => releaseClients)) return;
-    this.clients ??= new ClientRelease(server);
+    if (!this.registry.list().every(({ releaseClients }) => releaseClients)) return;
+    if (ClientRelease.canServe(server)) this.clients ??= new ClientRelease(server);
+    else if (SessionRelease.canServe(server)) this.clients ??= new SessionRelease(server);
   }
 }

@@ -20,26 +20,36 @@ const POOLS = 50;
 /** Nanoseconds, and milliseconds. */
 const MOST = { call: 1_000, boot: 50 };
 
-const { values: options } = parseArgs({ options: { rounds: { type: 'string' }, boot: { type: 'string' } } });
+const { values: options } = parseArgs({
+  options: { rounds: { type: 'string' }, boot: { type: 'string' }, calls: { type: 'string' } },
+});
 const rounds = Number(options.rounds ?? 15);
 
-async function report() {
-  const calls = await costOfCalls();
+function report() {
+  const usual = inChild('--calls', 'usual');
+  const joined = inChild('--calls', 'joined');
   const [none, fifty] = bootTimes();
-  console.log(
-    `node ${process.version}, ${rounds} rounds, medians; calls in processor time of the main thread (${calls.source})\n`,
-  );
-  console.log('| a call | ns | more than pool.use() |');
-  console.log('| --- | ---: | ---: |');
-  for (const { what, ns, more } of calls.rows)
-    console.log(`| ${what} | ${digits(ns)} | ${more === undefined ? '' : digits(more)} |`);
+  console.log(`node ${process.version}, ${rounds} rounds, medians; calls in processor time (${usual.source})\n`);
+  console.log('| a call | ns | more than pool.use() |\n| --- | ---: | ---: |');
+  usual.rows.forEach(row);
+  console.log('| _where some method of the process joins leases_ | | |');
+  joined.rows.forEach(row);
   console.log(`\n| boot of an application | ms |\n| --- | ---: |`);
-  console.log(`| without PoolModule | ${digits(none)} |`);
-  console.log(`| with ${POOLS} pools | ${digits(fifty)} |\n`);
-  const worst = Math.max(...calls.rows.flatMap(({ more }) => more ?? []));
+  console.log(`| without PoolModule | ${digits(none)} |\n| with ${POOLS} pools | ${digits(fifty)} |\n`);
+  const worst = Math.max(...[...usual.rows, ...joined.rows].flatMap(({ more }) => more ?? []));
   console.log(
     `a call costs at most ${digits(worst)} ns more (must: ${MOST.call}); ${POOLS} pools ${digits(fifty - none)} ms (must: ${MOST.boot})`,
   );
+}
+
+function row({ what, ns, more }) {
+  console.log(`| ${what} | ${digits(ns)} | ${more === undefined ? '' : digits(more)} |`);
+}
+
+function inChild(...args) {
+  const env = { ...process.env, NODE_ENV: 'production' };
+  const file = fileURLToPath(import.meta.url);
+  return JSON.parse(execFileSync(process.execPath, [file, '--rounds', String(rounds), ...args], { env }).toString());
 }
 
 /** One after the other in each round, so that all have the machine's good and bad moments. */
@@ -85,6 +95,7 @@ class Service {
   async plain() {}
   async leased(_text, _connection) {}
   async patient(_signal) {}
+  async joins() {}
 }
 decorate(
   'bare',
@@ -93,6 +104,7 @@ decorate(
 );
 decorate('plain', UsePool('pool-0'));
 decorate('leased', UsePool('pool-0'), 1);
+if (options.calls === 'joined') decorate('joins', UsePool('pool-0', { nested: 'join' }));
 decorate('patient', UsePool('pool-0', { signal: '_signal', acquireTimeoutMs: 1_000 }));
 
 /** As the compiler does it. */
@@ -117,9 +129,7 @@ function bootTimes() {
   const times = [[], []];
   for (let round = 0; round < rounds; round += 1) {
     for (const [index, count] of [0, POOLS].entries()) {
-      const args = [fileURLToPath(import.meta.url), '--boot', String(count)];
-      const env = { ...process.env, NODE_ENV: 'production' };
-      times[index].push(Number(execFileSync(process.execPath, args, { env }).toString()));
+      times[index].push(inChild('--boot', String(count)));
     }
   }
   return times.map(median);
@@ -138,5 +148,6 @@ function median(values) {
   return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)];
 }
 
-if (options.boot === undefined) await report();
-else await bootHere(Number(options.boot));
+if (options.boot !== undefined) await bootHere(Number(options.boot));
+else if (options.calls !== undefined) console.log(JSON.stringify(await costOfCalls()));
+else report();

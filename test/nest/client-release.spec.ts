@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { Agent, request as httpRequest } from 'node:http';
+import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
@@ -54,6 +55,21 @@ async function keepAsking(app: INestApplication, path: string): Promise<Answer> 
   return { text, connection: response.headers.connection };
 }
 
+interface InFlight {
+  readonly answer: Promise<Answer>;
+  readonly finish: () => void;
+}
+
+/** A request whose handler has been called, and waits. */
+async function askSlowly(app: INestApplication): Promise<InFlight> {
+  let finish!: () => void;
+  goOn = new Promise<void>((resolve) => (finish = resolve));
+  const hasArrived = new Promise<void>((resolve) => (arrived = resolve));
+  const answer = keepAsking(app, '/slow');
+  await hasArrived;
+  return { answer, finish };
+}
+
 function portOf(app: INestApplication): number {
   return (app.getHttpServer().address() as { port: number }).port;
 }
@@ -86,15 +102,11 @@ describe.each(PLATFORMS)('the clients of a server that shuts down, on %s', (_nam
 
   it('have their requests in flight answered, and are told with the answer that their connection ends', async () => {
     const app = await start(create);
-    let release!: () => void;
-    goOn = new Promise<void>((resolve) => (release = resolve));
-    const hasArrived = new Promise<void>((resolve) => (arrived = resolve));
-    const asking = keepAsking(app, '/slow');
-    await hasArrived;
+    const { answer, finish } = await askSlowly(app);
     const closing = app.close();
     await new Promise((resolve) => setImmediate(resolve));
-    release();
-    expect(await asking).toEqual({ text: 'leased number', connection: 'close' });
+    finish();
+    expect(await answer).toEqual({ text: 'leased number', connection: 'close' });
     await closing;
   });
 
@@ -145,16 +157,45 @@ describe('the clients of a server that speaks TLS', () => {
     const silent = await connectInSilence(app);
     const gone = once(silent, 'close');
     expect(await keepAsking(app, '/')).toEqual({ text: 'once', connection: 'keep-alive' });
-    let release!: () => void;
-    goOn = new Promise<void>((resolve) => (release = resolve));
-    const hasArrived = new Promise<void>((resolve) => (arrived = resolve));
-    const asking = keepAsking(app, '/slow');
-    await hasArrived;
+    const { answer, finish } = await askSlowly(app);
     const closing = app.close();
     await new Promise((resolve) => setImmediate(resolve));
-    release();
-    expect(await asking).toEqual({ text: 'leased number', connection: 'close' });
+    finish();
+    expect(await answer).toEqual({ text: 'leased number', connection: 'close' });
     await closing;
     await gone;
   });
+});
+
+describe('the clients of a server that speaks HTTP/2', () => {
+  const ask = async (session: ClientHttp2Session, path: string): Promise<string> => {
+    const request = session.request({ ':path': path }).setEncoding('utf8');
+    let text = '';
+    for await (const chunk of request) text += String(chunk);
+    return text;
+  };
+
+  it.each([true, false])(
+    'are answered, and do not hold it by idle sessions (HTTP/1 allowed: %s)',
+    async (allowHTTP1) => {
+      const { key, cert } = makeCertificate();
+      const adapter = new FastifyAdapter({ http2: true, https: { key, cert, allowHTTP1 } });
+      const app = await start((module) => NestFactory.create(module, adapter, { logger: false }));
+      const sessions = [1, 2].map(() =>
+        connectHttp2(`https://127.0.0.1:${portOf(app)}`, { rejectUnauthorized: false }).on('error', () => undefined),
+      ) as [ClientHttp2Session, ClientHttp2Session];
+      expect(await Promise.all(sessions.map((session) => ask(session, '/')))).toEqual(['once', 'once']);
+      let finish!: () => void;
+      goOn = new Promise<void>((resolve) => (finish = resolve));
+      const hasArrived = new Promise<void>((resolve) => (arrived = resolve));
+      const answer = ask(sessions[0], '/slow');
+      await hasArrived;
+      const gone = Promise.all(sessions.map((session) => once(session, 'close')));
+      const closing = app.close();
+      await new Promise((resolve) => setImmediate(resolve));
+      finish();
+      expect(await answer).toBe('leased number');
+      await Promise.all([closing, gone]);
+    },
+  );
 });

@@ -97,8 +97,12 @@ describe('the shutdown of an application', () => {
     const app = await boot({ imports: [PoolModule.forRoot({ pools: { documents, other: gatedPool() } })] });
     const [first, second] = app.get(PoolRegistry).list();
     first!.pool.close = () => Promise.reject(new Error('cannot close'));
+    first!.pool.drain = () => {
+      throw new Error('cannot drain');
+    };
     await app.close();
     expect(second!.pool.state).toBe('closed');
+    expect(logged).toContainEqual('error Pool(documents): drain failed: Error');
     expect(logged).toContainEqual('error Pool(documents): close failed: Error');
     await ConnectionPool.prototype.close.call(first!.pool);
   });
