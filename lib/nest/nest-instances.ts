@@ -57,7 +57,7 @@ function instancesOf(module: Module): Record<BootHook, unknown>[] {
 export function instancesNotMadeByNest(modules: ModulesContainer): unknown[] {
   return [...modules.values()]
     .flatMap((module) => wrappersOf(module))
-    .filter(({ inject, metatype, isAlias }) => !isAlias && (metatype === null || Array.isArray(inject)))
+    .filter(({ inject, metatype }) => metatype === null || Array.isArray(inject))
     .map(({ instance }) => instance as unknown);
 }
 

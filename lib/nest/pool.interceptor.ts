@@ -29,9 +29,7 @@ export class PoolInterceptor implements NestInterceptor {
       const request = new RequestEnd(context);
       const holds: RequestHold[] = [];
       const giveBack = (): void => {
-        // The last one first, as it was taken under the others.
-        for (const { scope, lease } of holds.splice(0).toReversed())
-          void scope.over().then(() => lease[Symbol.dispose]());
+        for (const { scope, lease } of holds.splice(0)) void scope.over().then(() => lease[Symbol.dispose]());
       };
       const begin = async (): Promise<void> => {
         for (const lease of wanted) await this.hold(lease, holds, request.signal);

@@ -77,7 +77,7 @@ describe.each(['onModuleInit', 'onApplicationBootstrap'] as const)('a boot that 
     ).rejects.toThrow('cannot start');
     expect(made[0]!.pool.state).toBe('closed');
     expect([definition.gate.open, definition.gate.log[0]]).toEqual([[], 'create 1']);
-    expect(Object.keys(made[0]!)).toEqual(['pool']);
+    expect(Object.getOwnPropertyNames(made[0])).toEqual(['pool']);
   });
 
   it('lets hooks that succeed do what they do, with their own this', async () => {

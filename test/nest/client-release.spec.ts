@@ -4,11 +4,12 @@ import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
-import { Controller, Get, type INestApplication, Module } from '@nestjs/common';
+import { Controller, Get, type INestApplication, Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { InjectPool, PoolModule } from 'nestjs-pools';
+import { InjectPool, PoolModule, PoolRegistry } from 'nestjs-pools';
 import { makeCertificate } from '../support/certificate.js';
+import { eventually } from '../support/http-server.js';
 import { gatedPool, type GatedPool } from '../support/nest-app.js';
 import { PLATFORMS } from '../support/platforms.js';
 
@@ -81,9 +82,24 @@ async function connectInSilence(app: INestApplication): Promise<Socket> {
   return socket;
 }
 
-async function start(create: (typeof PLATFORMS)[number][1], releaseClients?: boolean): Promise<INestApplication> {
+/** Holds the shutdown at the step before the server closes, as Terminus does on demand. */
+class HeldShutdown {
+  goOn!: () => void;
+  private readonly mayGoOn = new Promise<void>((resolve) => (this.goOn = resolve));
+
+  beforeApplicationShutdown(): Promise<void> {
+    return this.mayGoOn;
+  }
+}
+
+async function start(
+  create: (typeof PLATFORMS)[number][1],
+  releaseClients?: boolean,
+  providers: Type[] = [],
+): Promise<INestApplication> {
   const extras = releaseClients === undefined ? {} : { releaseClients };
-  @Module({ imports: [PoolModule.forRoot({ pools: { documents: gatedPool() }, ...extras })], controllers: [Routes] })
+  const imports = [PoolModule.forRoot({ pools: { documents: gatedPool() }, ...extras })];
+  @Module({ imports, providers, controllers: [Routes] })
   class AppModule {}
   const app = await create(AppModule);
   await app.listen(0, '127.0.0.1');
@@ -123,6 +139,15 @@ describe.each(PLATFORMS)('the clients of a server that shuts down, on %s', (_nam
     await keepAsking(app, '/');
     await Promise.all([app.close(), app.close()]);
     expect(app.getHttpServer().listening).toBe(false);
+  });
+
+  it('are told to leave by the answers to what they ask meanwhile', async () => {
+    const app = await start(create, undefined, [HeldShutdown]);
+    const closing = app.close();
+    await eventually(() => app.get(PoolRegistry).isShuttingDown, 'it shuts down');
+    expect(await keepAsking(app, '/')).toEqual({ text: 'once', connection: 'close' });
+    app.get(HeldShutdown).goOn();
+    await closing;
   });
 
   it('leave no listener on the server behind', async () => {
@@ -180,19 +205,26 @@ describe('the clients of a server that speaks HTTP/2', () => {
     async (allowHTTP1) => {
       const { key, cert } = makeCertificate();
       const adapter = new FastifyAdapter({ http2: true, https: { key, cert, allowHTTP1 } });
-      const app = await start((module) => NestFactory.create(module, adapter, { logger: false }));
-      const sessions = [1, 2].map(() =>
-        connectHttp2(`https://127.0.0.1:${portOf(app)}`, { rejectUnauthorized: false }).on('error', () => undefined),
-      ) as [ClientHttp2Session, ClientHttp2Session];
+      const create = (module: Type): Promise<INestApplication> =>
+        NestFactory.create(module, adapter, { logger: false });
+      const app = await start(create, undefined, [HeldShutdown]);
+      const open = (): ClientHttp2Session =>
+        connectHttp2(`https://127.0.0.1:${portOf(app)}`, { rejectUnauthorized: false }).on('error', () => undefined);
+      const sessions = [open(), open()] as const;
       expect(await Promise.all(sessions.map((session) => ask(session, '/')))).toEqual(['once', 'once']);
       let finish!: () => void;
       goOn = new Promise<void>((resolve) => (finish = resolve));
       const hasArrived = new Promise<void>((resolve) => (arrived = resolve));
       const answer = ask(sessions[0], '/slow');
       await hasArrived;
-      const gone = Promise.all(sessions.map((session) => once(session, 'close')));
+      const left = sessions.map((session) => once(session, 'close'));
       const closing = app.close();
-      await new Promise((resolve) => setImmediate(resolve));
+      await eventually(() => app.get(PoolRegistry).isShuttingDown, 'it shuts down');
+      // One that comes meanwhile is served too.
+      const late = open();
+      expect(await ask(late, '/')).toBe('once');
+      const gone = Promise.all([...left, once(late, 'close')]);
+      app.get(HeldShutdown).goOn();
       finish();
       expect(await answer).toBe('leased number');
       await Promise.all([closing, gone]);

@@ -93,6 +93,13 @@ class Routes {
   }
 
   @LeasePerRequest('documents')
+  @LeasePerRequest('other', { acquireTimeoutMs: 0 })
+  @Get('two-at-once')
+  async twoAtOnce(): Promise<string> {
+    return 'never reached';
+  }
+
+  @LeasePerRequest('documents')
   @Get('nested')
   async nested(): Promise<string> {
     return String((await this.sessions.another()) > 0);
@@ -161,7 +168,7 @@ function InjectedNothing(): ParameterDecorator {
 
 const definitions = (): Parameters<typeof PoolModule.forRoot>[0]['pools'] => ({
   documents: gatedPool({ maxConnections: 2, minConnections: 0, acquireTimeoutMs: 1_000 }),
-  other: gatedPool({ minConnections: 0 }),
+  other: gatedPool({ minConnections: 0, maxConnections: 1 }),
 });
 
 describe.each(PLATFORMS)('@LeasePerRequest on %s', (_name, create) => {
@@ -227,6 +234,14 @@ describe.each(PLATFORMS)('@LeasePerRequest on %s', (_name, create) => {
     const { status, headers } = await ask(app, '/at-once');
     expect([status, headers['retry-after']]).toEqual([503, '1']);
     for (const lease of leases) lease.release();
+  });
+
+  it('gives back the one when there is no connection of the other', async () => {
+    const others = app.get<GatedPool>(getPoolToken('other'));
+    const lease = await others.acquire();
+    expect((await ask(app, '/two-at-once')).status).toBe(503);
+    expect([out(), pool.stats().released]).toEqual([0, 1]);
+    lease.release();
   });
 
   it('leaves the queue when the client leaves', async () => {

@@ -1,5 +1,15 @@
-import { Controller, Get, type INestApplication, Module, type Type } from '@nestjs/common';
-import { APP_FILTER, NestFactory } from '@nestjs/core';
+import type { ServerResponse } from 'node:http';
+import {
+  type ArgumentsHost,
+  Controller,
+  Get,
+  HttpException,
+  type INestApplication,
+  Module,
+  Res,
+  type Type,
+} from '@nestjs/common';
+import { APP_FILTER, type HttpAdapterHost, NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import {
   customPool,
@@ -8,6 +18,7 @@ import {
   type PoolDownError,
   PoolExceptionFilter,
   PoolModule,
+  TooManyPoolsError,
 } from 'nestjs-pools';
 import { gatedPool, type GatedPool } from '../support/nest-app.js';
 
@@ -26,6 +37,14 @@ class Routes {
   @Get('use')
   use(): Promise<string> {
     return this.pool.use(() => 'ok', { acquireTimeoutMs: 0 });
+  }
+
+  @Get('begun')
+  async begun(@Res() response: ServerResponse & { raw?: ServerResponse }): Promise<void> {
+    const raw = response.raw ?? response;
+    raw.writeHead(200, { 'content-type': 'text/plain' });
+    raw.write('begun');
+    await this.down.acquire();
   }
 
   @Get('misuse')
@@ -90,8 +109,30 @@ describe.each(platforms)('PoolExceptionFilter on %s', (_name, create) => {
     expect(Number(retryAfter)).toBeGreaterThan(0);
   });
 
+  it('ends an answer that had begun when the connection was missed', async () => {
+    expect(await (await fetch(`${await app.getUrl()}/begun`, { headers: { connection: 'close' } })).text()).toBe(
+      'begun',
+    );
+  });
+
   it('answers 500 without a word for a mistake in the program', async () => {
     const { status, retryAfter, body } = await get('misuse');
     expect([status, retryAfter, body]).toEqual([500, null, { statusCode: 500, message: 'Internal server error' }]);
+  });
+});
+
+describe('PoolExceptionFilter elsewhere', () => {
+  it('leaves an exception of HTTP to those who make answers of exceptions themselves, as GraphQL does', () => {
+    const filter = new PoolExceptionFilter({} as HttpAdapterHost);
+    const host = { getType: () => 'graphql' } as unknown as ArgumentsHost;
+    const error = new TooManyPoolsError('tenants', 3);
+    let answer: unknown;
+    try {
+      void filter.catch(error, host);
+    } catch (thrown) {
+      answer = thrown;
+    }
+    expect(answer).toBeInstanceOf(HttpException);
+    expect(answer).toMatchObject({ status: 503, cause: error, response: { statusCode: 503 } });
   });
 });

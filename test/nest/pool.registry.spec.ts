@@ -115,7 +115,10 @@ describe('PoolRegistry.keyed', () => {
     lease.release();
     lease.release();
     expect(logged).toContainEqual(expect.stringContaining('warn Pool(tenants/acme): the lease of connection #1'));
+    const states: string[] = [];
+    await tenants.withPool('acme', (pool) => void pool.on('state', ({ to }) => states.push(to)));
     await closeAll();
+    expect(states).toEqual(['draining', 'closed']);
     expect([...gates.values()].flatMap(({ gate }) => gate.open)).toEqual([]);
     await expect(tenants.acquire('acme')).rejects.toMatchObject({ code: 'POOL_CLOSED' });
   });

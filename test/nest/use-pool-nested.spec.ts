@@ -137,6 +137,46 @@ describe('a method under @UsePool that calls another one', () => {
     expect(service.pool.stats().activeConnections).toBe(0);
   });
 
+  it('fails at once though one who joined still works', async () => {
+    const service = nested(1);
+    let finish!: () => void;
+    const until = new Promise<void>((resolve) => (finish = resolve));
+    let left: Promise<number> | undefined;
+    const failing = service.outer(async () => {
+      left = service.slow(until);
+      throw new Error('the outer one failed');
+    });
+    await expect(failing).rejects.toThrow('the outer one failed');
+    expect(service.pool.stats().activeConnections).toBe(1);
+    finish();
+    expect(await left).toBe(1);
+    await new Promise((resolve) => setImmediate(resolve));
+  });
+
+  it('does not join a lease that was taken away', async () => {
+    const service = nested(1);
+    const inner = async (): Promise<unknown> => {
+      await service.pool.close({ timeoutMs: 0 });
+      return service.same();
+    };
+    await expect(service.outer(inner)).rejects.toMatchObject({ code: 'POOL_CLOSED' });
+  });
+
+  it('does not join one that has ended, of a stand-in that tells nothing of its leases', async () => {
+    let uses = 0;
+    const standIn = { use: (work: (connection: object) => unknown) => work({ id: (uses += 1) }) } as unknown as Pool;
+    const service = new Nested(standIn);
+    let go!: () => void;
+    const gone = new Promise<void>((resolve) => (go = resolve));
+    let later!: Promise<number>;
+    await service.outer(async () => {
+      later = gone.then(() => service.same());
+      return undefined;
+    });
+    go();
+    expect([await later, uses]).toEqual([2, 2]);
+  });
+
   it('leases its own when the lease that it was called under has ended', async () => {
     const service = nested(1);
     let later!: () => Promise<number>;

@@ -1,5 +1,6 @@
 import 'reflect-metadata';
-import { PassThrough, Readable } from 'node:stream';
+import type { EventEmitter } from 'node:events';
+import { PassThrough, Readable, Stream } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { StreamableFile } from '@nestjs/common';
 import { concat, lastValueFrom, NEVER, Observable, of, take, toArray } from 'rxjs';
@@ -76,6 +77,19 @@ class Results {
   @uses
   async response(): Promise<Response> {
     return new Response('over the web', { status: 201, headers: { 'x-one': '1' } });
+  }
+
+  pulls = 0;
+
+  @uses
+  async lazyWebStream(): Promise<ReadableStream> {
+    const pull = (controller: ReadableStreamDefaultController): void => controller.enqueue((this.pulls += 1));
+    return new ReadableStream({ pull }, { highWaterMark: 0 });
+  }
+
+  @uses
+  async oldStream(): Promise<NodeJS.ReadableStream> {
+    return new Stream() as unknown as NodeJS.ReadableStream;
   }
 
   @uses
@@ -208,6 +222,16 @@ describe('@UsePool on a method that returns an Observable', () => {
     lease.release();
   });
 
+  it('gives back what it was just handed when it is unsubscribed', async () => {
+    const lease = await pool.acquire();
+    const subscription = results.watch().subscribe();
+    await eventually(() => pool.stats().waiting === 1, 'it waits');
+    pool.on('acquire', () => subscription.unsubscribe());
+    lease.release();
+    await eventually(() => pool.stats().released === 2, 'both came back');
+    expect(pool.stats().acquired).toEqual({ direct: 0, waited: 2 });
+  });
+
   it('fails with the error of the pool where no connection can be had', async () => {
     const lease = await pool.acquire();
     await expect(lastValueFrom(results.watch())).rejects.toMatchObject({ code: 'POOL_ACQUIRE_TIMEOUT' });
@@ -270,6 +294,23 @@ describe('@UsePool on a method that returns a stream', () => {
     expect(await response.text()).toBe('over the web');
     await isBack();
     await (await results.webStream()).cancel();
+    await isBack();
+  });
+
+  it('holds it for a stream of the old kind, which tells its end and no more', async () => {
+    const stream = (await results.oldStream()) as unknown as EventEmitter;
+    expect(isOut()).toBe(1);
+    stream.emit('end');
+    await isBack();
+  });
+
+  it('reads nothing of a web stream before its consumer asks', async () => {
+    const reader = (await results.lazyWebStream()).getReader();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(results.pulls).toBe(0);
+    await reader.read();
+    expect(results.pulls).toBe(1);
+    await reader.cancel();
     await isBack();
   });
 
