@@ -1,10 +1,10 @@
 import 'reflect-metadata';
-import type { EventEmitter } from 'node:events';
+import { type EventEmitter, getEventListeners } from 'node:events';
 import { PassThrough, Readable, Stream } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { StreamableFile } from '@nestjs/common';
 import { concat, lastValueFrom, NEVER, Observable, of, take, toArray } from 'rxjs';
-import { ConnectionPool, Leased, UsePool } from 'nestjs-pools';
+import { ConnectionPool, Leased, type PoolError, UsePool } from 'nestjs-pools';
 import { GatedFactory, type GatedConnection } from 'nestjs-pools/testing';
 import { eventually } from '../support/http-server.js';
 
@@ -37,6 +37,11 @@ class Results {
   @uses
   watch(@Leased() connection?: GatedConnection): Observable<string> {
     return of(`a by ${connection!.id}`, `b by ${connection!.id}`);
+  }
+
+  @UsePool((self: Results) => self.pool, { signal: '_signal' })
+  watchUntil(_signal: AbortSignal): Observable<string> {
+    return of('until then');
   }
 
   @uses
@@ -220,6 +225,23 @@ describe('@UsePool on a method that returns an Observable', () => {
     subscription.unsubscribe();
     expect(pool.stats()).toMatchObject({ waiting: 0, aborted: 1 });
     lease.release();
+  });
+
+  it("leaves the queue by the caller's signal, and leaves no listener on it", async () => {
+    const lease = await pool.acquire();
+    const caller = new AbortController();
+    const watching = lastValueFrom(results.watchUntil(caller.signal)).catch((error: PoolError) => error.code);
+    await eventually(() => pool.stats().waiting === 1, 'it waits');
+    expect(getEventListeners(caller.signal, 'abort')).toHaveLength(1);
+    caller.abort();
+    expect([await watching, pool.stats().waiting]).toEqual(['POOL_ACQUIRE_ABORTED', 0]);
+    await expect(lastValueFrom(results.watchUntil(caller.signal))).rejects.toMatchObject({
+      code: 'POOL_ACQUIRE_ABORTED',
+    });
+    lease.release();
+    const other = new AbortController();
+    expect(await lastValueFrom(results.watchUntil(other.signal))).toBe('until then');
+    expect(getEventListeners(other.signal, 'abort')).toEqual([]);
   });
 
   it('gives back what it was just handed when it is unsubscribed', async () => {
