@@ -27,6 +27,9 @@ export interface Clock {
   clearTimeout(timer: ClockTimer): void;
 }
 
+/** The longest delay that a platform timer takes; beyond it a timer must wake, find nothing due, and be set again. @internal */
+export const MAX_DELAY_MS = 2 ** 31 - 1;
+
 /** `hrtime()` counts from another moment than `performance.now()`; what lies between them never changes. */
 const ORIGIN_MS = performance.now() - sinceBoot();
 

@@ -1,8 +1,5 @@
-import type { Clock, ClockTimer } from './clock.js';
+import { type Clock, type ClockTimer, MAX_DELAY_MS } from './clock.js';
 import type { Outside } from './outside.js';
-
-/** The longest delay that a platform timer takes; beyond it the timer wakes, finds nothing due and is set again. */
-const MAX_DELAY_MS = 2 ** 31 - 1;
 
 /** A timer that fires this much late tells of a stall. Timers of a loop that is merely busy are a few milliseconds late. */
 const STALL_MS = 20;

@@ -10,32 +10,37 @@ import type {
 /** @internal */
 export const DEFAULT_MAX_CONNECTIONS = 20;
 
-/** What is expected of a value, in words, if it is not that. */
-type Rule = (value: unknown) => string | undefined;
+/** What is expected of a value, in words, if it is not that. @internal */
+export type Rule = (value: unknown) => string | undefined;
 
 const duration: Rule = (value) =>
   typeof value === 'number' && value >= 0 ? undefined : 'a number of milliseconds from 0, or Infinity';
-const positiveDuration: Rule = (value) =>
+/** @internal */
+export const positiveDuration: Rule = (value) =>
   typeof value === 'number' && value > 0 ? undefined : 'a number of milliseconds above 0, or Infinity';
 const wholeFrom =
   (least: number): Rule =>
   (value) =>
     Number.isSafeInteger(value) && (value as number) >= least ? undefined : `a whole number from ${least}`;
-const wholeOrInfinity =
+/** @internal */
+export const wholeOrInfinity =
   (least: number): Rule =>
   (value) =>
     value === Infinity ? undefined : wholeFrom(least)(value) && `a whole number from ${least}, or Infinity`;
-const share: Rule = (value) =>
+/** @internal */
+export const share: Rule = (value) =>
   typeof value === 'number' && value >= 0 && value <= 1 ? undefined : 'a number from 0 to 1';
 const priority: Rule = (value) =>
   Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 9
     ? undefined
     : 'a whole number from 0 to 9';
-const oneOf =
+/** @internal */
+export const oneOf =
   (...words: string[]): Rule =>
   (value) =>
     words.includes(value as string) ? undefined : words.map((word) => `'${word}'`).join(' or ');
-const yesOrNo: Rule = (value) => (typeof value === 'boolean' ? undefined : 'true or false');
+/** @internal */
+export const yesOrNo: Rule = (value) => (typeof value === 'boolean' ? undefined : 'true or false');
 const group: Rule = (value) => (typeof value === 'object' && value !== null ? undefined : 'an object');
 
 const LIMITS: Record<keyof PoolLimits, Rule> = {
@@ -73,7 +78,12 @@ const BACKOFF: Record<keyof RetryBackoff, Rule> = {
 };
 
 const abortSignal: Rule = (value) => (value instanceof AbortSignal ? undefined : 'an AbortSignal');
-const ACQUIRE: Record<keyof AcquireOptions, Rule> = { acquireTimeoutMs: duration, signal: abortSignal, priority };
+/** @internal */
+export const ACQUIRE: Record<keyof AcquireOptions, Rule> = {
+  acquireTimeoutMs: duration,
+  signal: abortSignal,
+  priority,
+};
 const RESIZE: Record<keyof ResizeOptions, Rule> = { minConnections: wholeFrom(0), maxConnections: wholeFrom(0) };
 const READY: Record<keyof ReadyOptions, Rule> = { timeoutMs: duration, signal: abortSignal };
 const CLOSE: Record<keyof CloseOptions, Rule> = { timeoutMs: duration };

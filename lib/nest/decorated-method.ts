@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { Readable } from 'node:stream';
 import { isObservable, Observable } from 'rxjs';
+import { checkGroup, type Rule } from '../core/option-rules.js';
 import { isAsyncIterable, isNodeStream } from './live-result.js';
 import type { PooledResult } from './pooled-method.js';
 
@@ -55,6 +56,17 @@ export class DecoratedMethod {
     if (declared === Readable) return 'stream';
     throw this.error(`${SYNC}. It is declared to return ${declared.name}`);
   }
+}
+
+/**
+ * Refuses a decorator's options that there are not, and values that cannot work: what the compiler does for those who have one.
+ *
+ * @throws TypeError
+ * @internal
+ */
+export function checkDecorator(title: string, rules: Readonly<Record<string, Rule>>, options: object): void {
+  const problems = checkGroup(rules, options);
+  if (problems.length > 0) throw new TypeError(`${title}: ${problems.join('; ')}`);
 }
 
 const SYNC =

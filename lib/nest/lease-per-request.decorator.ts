@@ -1,12 +1,18 @@
 import 'reflect-metadata';
 import { UseInterceptors } from '@nestjs/common';
-import { DecoratedMethod } from './decorated-method.js';
+import { ACQUIRE, type Rule } from '../core/option-rules.js';
+import { checkDecorator, DecoratedMethod } from './decorated-method.js';
 import { expectJoining, LeaseScope } from './lease-scope.js';
 import { fillLeased, leasedParameters } from './leased.decorator.js';
 import { copyMetadata } from './method-metadata.js';
 import { injectedPool } from './pool-property.js';
 import { PoolInterceptor } from './pool.interceptor.js';
 import { type LeasePerRequestOptions, requestLeases } from './request-leases.js';
+
+const RULES: Record<keyof LeasePerRequestOptions, Rule> = {
+  acquireTimeoutMs: ACQUIRE.acquireTimeoutMs,
+  priority: ACQUIRE.priority,
+};
 
 type Handler = (...args: any[]) => unknown;
 
@@ -24,10 +30,14 @@ type Handler = (...args: any[]) => unknown;
  * async report(@Leased() session?: Session) { … }
  * ```
  *
+ * @throws TypeError when the class is defined: for what is no handler, and for options that cannot work
  * @publicApi
  */
 export function LeasePerRequest(name: string, options: LeasePerRequestOptions = {}): ClassDecorator & MethodDecorator {
   return (target: object, key?: string | symbol, descriptor?: TypedPropertyDescriptor<any>): void => {
+    const owner = typeof target === 'function' ? target.name : target.constructor.name;
+    const place = `${titleOf(name)} on ${owner}${key === undefined ? '' : `.${String(key)}()`}`;
+    checkDecorator(place, RULES, options);
     expectJoining();
     if (key !== undefined && descriptor !== undefined) {
       if (typeof descriptor.value !== 'function' || typeof target === 'function')
@@ -36,9 +46,9 @@ export function LeasePerRequest(name: string, options: LeasePerRequestOptions = 
       annotate(descriptor.value as Handler);
       return;
     }
-    const { name: owner, prototype } = target as { name: string; prototype: object };
+    const { prototype } = target as { prototype: object };
     // A pool that no module registers stops the boot, also where no handler has a parameter for it.
-    injectedPool(prototype, name, `${titleOf(name)} on ${owner}`);
+    injectedPool(prototype, name, place);
     for (const method of Reflect.ownKeys(prototype)) {
       const own = Object.getOwnPropertyDescriptor(prototype, method)!;
       if (leasedParameters(prototype, method).length === 0 || typeof own.value !== 'function') continue;

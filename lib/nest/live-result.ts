@@ -1,3 +1,4 @@
+import { errorMonitor } from 'node:events';
 import type { Readable } from 'node:stream';
 import { StreamableFile } from '@nestjs/common';
 import { isObservable, Observable, type Observer, type Subscription } from 'rxjs';
@@ -50,11 +51,12 @@ export function isAsyncIterable(value: unknown): value is AsyncIterable<unknown>
 }
 
 function watchStream(result: object, stream: NodeJS.ReadableStream, end: () => void): object {
-  // Not by `finished`, which listens to `error`: a failure that the consumer does not listen to must not pass in silence.
+  // Not by `finished`, which listens to `error` itself: a failure that the consumer does not listen to must not pass in silence.
   if ((stream as Readable).closed) end();
   else stream.once('close', end);
-  // Streams of the old kind tell their end and no more. With a duplex one its writing side may go on.
+  // Streams of the old kind tell their end, or their failure, and no more. With a duplex one its writing side may go on.
   if (!('writable' in stream)) stream.once('end', end);
+  stream.once(errorMonitor, end);
   return result;
 }
 

@@ -1,18 +1,16 @@
 import { PoolOptionsError } from '../core/index.js';
-import { checkGroup } from '../core/option-rules.js';
+import { checkGroup, oneOf, type Rule, yesOrNo } from '../core/option-rules.js';
 import type { AnyPoolDefinition } from './pool-module-options.interface.js';
 
 /** Definitions by name, checked. @internal */
 export type Definitions = Readonly<Record<string, AnyPoolDefinition>>;
 
-/** What a kind of option expects, where a value is none of it. */
-type Check = (value: unknown) => string | undefined;
-const anything: Check = () => undefined;
-const yesOrNo: Check = (value) => (typeof value === 'boolean' ? undefined : 'true or false');
+const anything: Rule = () => undefined;
 const callable =
-  (what: string): Check =>
+  (what: string): Rule =>
   (value) =>
     typeof value === 'function' ? undefined : what;
+const shutdown = oneOf('two-phase', 'close-on-destroy');
 
 const MAKERS = { useFactory: callable('a function'), useClass: callable('a class'), useExisting: anything };
 
@@ -31,12 +29,11 @@ const OWN = {
  * @internal
  */
 export function checkOptions(form: keyof typeof OWN, names: readonly string[], options: object): void {
-  const rules: Record<string, Check> = {
+  const rules: Record<string, Rule> = {
     ...OWN[form],
     isGlobal: yesOrNo,
     releaseClients: yesOrNo,
-    shutdown: (value) =>
-      value === 'two-phase' || value === 'close-on-destroy' ? undefined : "'two-phase' or 'close-on-destroy'",
+    shutdown,
     failOnStart: (value) => {
       if (typeof value === 'boolean') return undefined;
       const isKnown = Array.isArray(value) && value.every((name) => names.includes(name as string));
@@ -95,6 +92,17 @@ export function checkDefinitions(names: readonly string[], made: unknown): Defin
 }
 
 /**
+ * The options of `PoolRegistry.create`.
+ *
+ * @throws {@link PoolOptionsError}
+ * @internal
+ */
+export function checkCreateOptions(name: string, options: object): void {
+  const problems = checkGroup({ shutdown }, options);
+  if (problems.length > 0) throw new PoolOptionsError(name, problems);
+}
+
+/**
  * @throws {@link PoolOptionsError}
  * @internal
  */
@@ -102,7 +110,8 @@ export function checkDefinition(name: string, value: unknown): asserts value is 
   if (!isDefinition(value)) throw new PoolOptionsError(name, [notDefinition(name)]);
 }
 
-function isDefinition(value: unknown): value is AnyPoolDefinition {
+/** @internal */
+export function isDefinition(value: unknown): value is AnyPoolDefinition {
   const { factory, createPool, describe } = (value ?? {}) as Partial<AnyPoolDefinition>;
   return typeof factory === 'object' && typeof createPool === 'function' && typeof describe === 'function';
 }

@@ -9,8 +9,8 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import { HttpAdapterHost, ModulesContainer } from '@nestjs/core';
-import { instancesNotMadeByNest, watchBoot } from './nest-instances.js';
 import { ClientRelease, type Release } from './client-release.js';
+import { instancesNotMadeByNest, watchBoot } from './nest-instances.js';
 import { givePools } from './pool-property.js';
 import { PoolLogger } from './pool.logger.js';
 import {
@@ -59,6 +59,7 @@ export class PoolLifecycle
   /** Global modules come first: whatever else is initialised finds its pools. */
   onModuleInit(): void {
     applicationStarted(this.registry);
+    this.registry.opened(this);
     for (const instance of instancesNotMadeByNest(this.modules)) givePools(instance, this.registry);
     watchBoot(this.modules, this, 'onModuleInit', () => this.bootFailed());
   }
@@ -71,7 +72,6 @@ export class PoolLifecycle
     watchBoot(this.modules, this, 'onApplicationBootstrap', () => this.bootFailed());
     this.watchServer();
     for (const entry of this.registry.list()) this.begin(entry);
-    this.registry.opened(this);
     try {
       await Promise.all(this.registry.list().map((entry) => this.prove(entry)));
     } catch (error) {
@@ -81,6 +81,8 @@ export class PoolLifecycle
   }
 
   begin({ name, pool, definition }: Pick<RegisteredPool, 'name' | 'pool' | 'definition'>): void {
+    // One that was made while modules were initialised has begun then.
+    if (this.loggers.has(pool)) return;
     const logger = new PoolLogger(name);
     this.loggers.set(pool, logger);
     logger.watch(pool, definition.describe());

@@ -1,4 +1,7 @@
 import { type DynamicModule, Global, Module, type Provider } from '@nestjs/common';
+import type { ConnectionPool } from '../core/index.js';
+import { makePool } from './made-pool.js';
+import { checkDefinitions, checkNames, checkOptions, type Definitions } from './module-option-checks.js';
 import {
   type AnyPoolDefinition,
   type InjectEntry,
@@ -13,12 +16,9 @@ import {
   type PoolModuleOptions,
   type PoolOptionsFactory,
 } from './pool-module-options.interface.js';
-import { checkDefinitions, checkNames, checkOptions, type Definitions } from './module-option-checks.js';
 import { PoolLifecycle } from './pool.lifecycle.js';
 import { PoolRegistry, type RegisteredPool } from './pool.registry.js';
 import { getPoolToken, POOL_DEFINITIONS, registrationToken } from './pool.tokens.js';
-import { makePool } from './made-pool.js';
-import type { ConnectionPool } from '../core/index.js';
 
 /** What an application has once, however many times `PoolModule` is imported: a static class is one module to Nest. */
 @Global()

@@ -7,10 +7,10 @@ import {
   PoolOptionsError,
   type PoolStats,
 } from '../core/index.js';
-import { nearest } from '../core/option-rules.js';
+import { checkClose, nearest } from '../core/option-rules.js';
 import { KeyedPools, type KeyedPoolsOptions, type PoolTemplate } from './keyed/keyed-pools.js';
 import { makePool, nestDefaults } from './made-pool.js';
-import { checkDefinition } from './module-option-checks.js';
+import { checkCreateOptions, checkDefinition } from './module-option-checks.js';
 import type { AnyPoolDefinition, PoolShutdown } from './pool-module-options.interface.js';
 import type { PoolRegistryTypes } from './pool-registry-types.interface.js';
 
@@ -95,16 +95,18 @@ export class PoolRegistry {
    * Makes a pool while the application runs, and starts it. It is closed with the application, or by
    * {@link PoolRegistry.remove}.
    *
-   * @throws {@link PoolOptionsError} if the name is taken, also by a pool that is being removed, or the definition is none, or
-   *   the application has ended
+   * @throws {@link PoolOptionsError} if the name is taken, also by a pool that is being removed, if the definition is none, for
+   *   options that cannot work, or if the application has ended
    */
   create<T, P extends ConnectionPool<T>>(
     name: string,
     definition: PoolDefinition<T, P>,
-    { shutdown = 'two-phase' }: CreatePoolOptions = {},
+    options: CreatePoolOptions = {},
   ): P {
     this.refuseNewName(name);
     checkDefinition(name, definition);
+    checkCreateOptions(name, options);
+    const { shutdown = 'two-phase' } = options;
     const pool = makePool(name, definition);
     const traits = { shutdown, failOnStart: false, releaseClients: true, isRemovable: true };
     this.register({ name, pool, definition, ...traits });
@@ -114,10 +116,12 @@ export class PoolRegistry {
   /**
    * Takes a pool that {@link PoolRegistry.create} made out of the registry at once, and closes it.
    *
-   * @returns when it is closed; rejects with {@link PoolOptionsError} for a pool that is not there, or that a module registered:
-   *   those who have it injected would be left with a closed one
+   * @returns when it is closed; rejects with {@link PoolOptionsError} for a wrong `timeoutMs`, for a pool that is not there, or that
+   *   a module registered: those who have it injected would be left with a closed one
    */
-  async remove(name: string, options?: CloseOptions): Promise<CloseReport> {
+  async remove(name: string, options: CloseOptions = {}): Promise<CloseReport> {
+    const problems = checkClose(options);
+    if (problems.length > 0) throw new PoolOptionsError(name, problems);
     const entry = this.pools.get(name);
     if (entry === undefined) throw new PoolOptionsError(name, [`no pool of this name; there is ${this.names(name)}`]);
     if (!entry.isRemovable) {

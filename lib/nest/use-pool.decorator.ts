@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import type { ConnectionPool } from '../core/index.js';
-import { DecoratedMethod } from './decorated-method.js';
+import { ACQUIRE, oneOf, type Rule } from '../core/option-rules.js';
+import { checkDecorator, DecoratedMethod } from './decorated-method.js';
 import { expectJoining } from './lease-scope.js';
 import { fillLeased, type LeasedParameter, leasedParameters } from './leased.decorator.js';
 import { acquireOptionsOf } from './method-acquire-options.js';
@@ -22,7 +23,8 @@ import type { PoolSource, UsePoolDecorator, UsePoolOptions } from './use-pool-op
  * works above and below `@Get()`.
  *
  * @param source the pool's name, or a function from the instance to the pool, for a pool that is known only at run time
- * @throws TypeError when the class is defined: for a method that is static, or gives back a mere value
+ * @throws TypeError when the class is defined: for a method that is static, or gives back a mere value, and for options that
+ *   cannot work
  * @publicApi
  */
 export function UsePool<const N extends string>(name: N, options?: UsePoolOptions): UsePoolDecorator<N>;
@@ -34,6 +36,7 @@ export function UsePool(source: PoolSource<never>, options: UsePoolOptions = {})
   const name = typeof source === 'string' ? source : undefined;
   return (target, key, descriptor) => {
     const place = new DecoratedMethod(target, key, `@UsePool(${name === undefined ? '…' : `'${name}'`})`);
+    checkDecorator(place.title, RULES, options);
     const method = descriptor.value as ((...args: any[]) => unknown) | undefined;
     if (typeof method !== 'function') throw place.error('it decorates no method');
     if (typeof target === 'function') throw place.error('it works on instances, not on static methods');
@@ -71,6 +74,17 @@ export function UsePool(source: PoolSource<never>, options: UsePoolOptions = {})
     descriptor.value = proxy as never;
   };
 }
+
+const RULES: Record<keyof UsePoolOptions, Rule> = {
+  acquireTimeoutMs: ACQUIRE.acquireTimeoutMs,
+  priority: ACQUIRE.priority,
+  signal: (value) =>
+    typeof value === 'string' || typeof value === 'function'
+      ? undefined
+      : 'the name of a parameter, or a function of the arguments',
+  nested: oneOf('new', 'join'),
+  returns: oneOf('promise', 'iterable', 'observable', 'stream'),
+};
 
 /** All decorators of this kind on one method. */
 interface Chain {

@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { type ConnectionPool, customPool, PoolOptionsError } from '../core/index.js';
 import { shapeOf } from '../core/option-rules.js';
 import type { AnyPoolDefinition } from '../nest/pool-module-options.interface.js';
+import { isDefinition } from '../nest/module-option-checks.js';
 import { PoolModule } from '../nest/pool.module.js';
 
 /** Options of `PoolTestingModule.forRoot`. @publicApi */
@@ -62,10 +63,6 @@ function problemOf(name: string, value: unknown): string | undefined {
 function isPool(value: unknown): value is ConnectionPool<any> {
   const { acquire, use, stats, close } = (value ?? {}) as Partial<ConnectionPool<unknown>>;
   return [acquire, use, stats, close].every((method) => typeof method === 'function');
-}
-
-function isDefinition(value: unknown): value is AnyPoolDefinition {
-  return typeof (value as Partial<AnyPoolDefinition> | null | undefined)?.createPool === 'function';
 }
 
 /** The pool stands already: nothing is made of its factory. */

@@ -1,5 +1,6 @@
 import { type IncomingHttpHeaders, validateHeaderName, validateHeaderValue } from 'node:http';
-import { shapeOf } from '../core/option-rules.js';
+import { MAX_DELAY_MS } from '../core/clock.js';
+import { checkGroup, type Rule, share } from '../core/option-rules.js';
 
 /** A request that has arrived, whole. @publicApi */
 export interface UpstreamRequest {
@@ -61,33 +62,36 @@ const DEFAULTS: ResolvedUpstreamSettings = {
   keepAliveMs: 5_000,
 };
 
-/** The longest delay that a timer takes. */
-const MAX_DELAY_MS = 2 ** 31 - 1;
+const fits =
+  (isFit: (value: unknown) => boolean, expected: string): Rule =>
+  (value) =>
+    isFit(value) ? undefined : expected;
 
-type Fits = (value: unknown) => boolean;
+const delay = fits(
+  (value) => value === Infinity || (typeof value === 'number' && value >= 0 && value <= MAX_DELAY_MS),
+  `a number of milliseconds from 0 to ${MAX_DELAY_MS}, or Infinity`,
+);
+const status = fits(
+  (value) => Number.isInteger(value) && (value as number) >= 200 && (value as number) <= 599,
+  'a whole number from 200 to 599',
+);
+const callable = (expected: string): Rule => fits((value) => typeof value === 'function', expected);
 
-const isNumber = (value: unknown): value is number => typeof value === 'number';
-const isDelay: Fits = (value) => value === Infinity || (isNumber(value) && value >= 0 && value <= MAX_DELAY_MS);
-const isStatus: Fits = (value) => Number.isInteger(value) && (value as number) >= 200 && (value as number) <= 599;
-const isFunction: Fits = (value) => typeof value === 'function';
-
-const DELAY = `a number of milliseconds from 0 to ${MAX_DELAY_MS}, or Infinity`;
-
-const ANSWER_RULES: Record<keyof UpstreamAnswer, [fits: Fits, expected: string]> = {
-  status: [isStatus, 'a whole number from 200 to 599'],
-  headers: [areHeaders, 'an object of valid names and texts'],
-  body: [isBody, 'a text, bytes, or what JSON can hold'],
+const ANSWER_RULES: Record<keyof UpstreamAnswer, Rule> = {
+  status,
+  headers: fits(areHeaders, 'an object of valid names and texts'),
+  body: fits(isBody, 'a text, bytes, or what JSON can hold'),
 };
 
-const RULES: Record<keyof UpstreamSettings, [fits: Fits, expected: string]> = {
-  latencyMs: [isDelay, DELAY],
+const RULES: Record<keyof UpstreamSettings, Rule> = {
   ...ANSWER_RULES,
-  bytesPerSecond: [(value) => isNumber(value) && value > 0, 'a number above 0, or Infinity'],
-  handler: [isFunction, 'a function of a request'],
-  failureRate: [(value) => isNumber(value) && value >= 0 && value <= 1, 'a number from 0 to 1'],
-  failureStatus: [isStatus, 'a whole number from 200 to 599'],
-  random: [isFunction, 'a function that draws a number'],
-  keepAliveMs: [isDelay, DELAY],
+  latencyMs: delay,
+  bytesPerSecond: fits((value) => typeof value === 'number' && value > 0, 'a number above 0, or Infinity'),
+  handler: callable('a function of a request'),
+  failureRate: share,
+  failureStatus: status,
+  random: callable('a function that draws a number'),
+  keepAliveMs: delay,
 };
 
 /**
@@ -100,7 +104,7 @@ export function changeSettings(
   change: UpstreamSettings,
   current: ResolvedUpstreamSettings = DEFAULTS,
 ): ResolvedUpstreamSettings {
-  const problems = problemsOf(change, RULES);
+  const problems = checkGroup(RULES, change);
   if (problems.length > 0) {
     const text = problems.length === 1 ? problems[0] : `wrong settings:\n  - ${problems.join('\n  - ')}`;
     throw new TypeError(`upstream simulator: ${text}`);
@@ -111,18 +115,8 @@ export function changeSettings(
 }
 
 /** Every problem of what a handler answered, in words. @internal */
-export function problemsOfAnswer(answer: unknown): string[] {
-  return problemsOf(answer, ANSWER_RULES);
-}
-
-function problemsOf(values: unknown, rules: Record<string, [fits: Fits, expected: string]>): string[] {
-  if (typeof values !== 'object' || values === null) return [`expected an object, got ${shapeOf(values)}`];
-  return Object.entries(values).flatMap(([key, value]) => {
-    const rule = Object.hasOwn(rules, key) ? rules[key]! : undefined;
-    if (rule === undefined) return `${key}: not known; there is ${Object.keys(rules).join(', ')}`;
-    const [fits, expected] = rule;
-    return value === undefined || fits(value) ? [] : `${key}: expected ${expected}, got ${shapeOf(value)}`;
-  });
+export function problemsOfAnswer(answer: object): string[] {
+  return checkGroup(ANSWER_RULES, answer);
 }
 
 function areHeaders(value: unknown): boolean {

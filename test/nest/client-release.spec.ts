@@ -56,19 +56,29 @@ async function keepAsking(app: INestApplication, path: string): Promise<Answer> 
   return { text, connection: response.headers.connection };
 }
 
-interface InFlight {
-  readonly answer: Promise<Answer>;
+interface InFlight<A> {
+  readonly answer: Promise<A>;
   readonly finish: () => void;
 }
 
 /** A request whose handler has been called, and waits. */
-async function askSlowly(app: INestApplication): Promise<InFlight> {
+async function inFlight<A>(ask: () => Promise<A>): Promise<InFlight<A>> {
   let finish!: () => void;
   goOn = new Promise<void>((resolve) => (finish = resolve));
   const hasArrived = new Promise<void>((resolve) => (arrived = resolve));
-  const answer = keepAsking(app, '/slow');
+  const answer = ask();
   await hasArrived;
   return { answer, finish };
+}
+
+/** Closes an application, and lets a request in flight go on only after that has begun. */
+async function closeAround<A>(app: INestApplication, { answer, finish }: InFlight<A>): Promise<A> {
+  const closing = app.close();
+  await eventually(() => app.get(PoolRegistry).isShuttingDown, 'it shuts down');
+  finish();
+  const answered = await answer;
+  await closing;
+  return answered;
 }
 
 function portOf(app: INestApplication): number {
@@ -118,12 +128,8 @@ describe.each(PLATFORMS)('the clients of a server that shuts down, on %s', (_nam
 
   it('have their requests in flight answered, and are told with the answer that their connection ends', async () => {
     const app = await start(create);
-    const { answer, finish } = await askSlowly(app);
-    const closing = app.close();
-    await new Promise((resolve) => setImmediate(resolve));
-    finish();
-    expect(await answer).toEqual({ text: 'leased number', connection: 'close' });
-    await closing;
+    const asking = await inFlight(() => keepAsking(app, '/slow'));
+    expect(await closeAround(app, asking)).toEqual({ text: 'leased number', connection: 'close' });
   });
 
   it('do not hold it by connections on which nothing was ever asked', async () => {
@@ -182,12 +188,8 @@ describe('the clients of a server that speaks TLS', () => {
     const silent = await connectInSilence(app);
     const gone = once(silent, 'close');
     expect(await keepAsking(app, '/')).toEqual({ text: 'once', connection: 'keep-alive' });
-    const { answer, finish } = await askSlowly(app);
-    const closing = app.close();
-    await new Promise((resolve) => setImmediate(resolve));
-    finish();
-    expect(await answer).toEqual({ text: 'leased number', connection: 'close' });
-    await closing;
+    const asking = await inFlight(() => keepAsking(app, '/slow'));
+    expect(await closeAround(app, asking)).toEqual({ text: 'leased number', connection: 'close' });
     await gone;
   });
 });
@@ -212,11 +214,7 @@ describe('the clients of a server that speaks HTTP/2', () => {
         connectHttp2(`https://127.0.0.1:${portOf(app)}`, { rejectUnauthorized: false }).on('error', () => undefined);
       const sessions = [open(), open()] as const;
       expect(await Promise.all(sessions.map((session) => ask(session, '/')))).toEqual(['once', 'once']);
-      let finish!: () => void;
-      goOn = new Promise<void>((resolve) => (finish = resolve));
-      const hasArrived = new Promise<void>((resolve) => (arrived = resolve));
-      const answer = ask(sessions[0], '/slow');
-      await hasArrived;
+      const { answer, finish } = await inFlight(() => ask(sessions[0], '/slow'));
       const left = sessions.map((session) => once(session, 'close'));
       const closing = app.close();
       await eventually(() => app.get(PoolRegistry).isShuttingDown, 'it shuts down');

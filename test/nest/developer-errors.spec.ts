@@ -5,6 +5,7 @@ import {
   customPool,
   InjectPool,
   Leased,
+  LeasePerRequest,
   type PoolLimits,
   PoolModule,
   type PoolOptionsFactory,
@@ -133,6 +134,41 @@ describe('options with a typo', () => {
 
   it('are refused by a kind, before any pool is made', () => {
     expect(() => httpPool(unchecked({ baseUrl: 'http://secret' }))).toThrow(/baseUrl: no such option.*baseURL/s);
+  });
+
+  it('are refused by the decorators, when the class is defined', () => {
+    const use = (options: object): MethodDecorator => UsePool('documents', options) as MethodDecorator;
+    const wrong: [MethodDecorator, string][] = [
+      [
+        use({ acquireTimoutMs: 5, priority: 10, nested: 'reuse', returns: 'stuff', signal: 5 }),
+        "@UsePool('documents') on Search.find(): acquireTimoutMs: no such option; " +
+          'priority: expected a whole number from 0 to 9, got another number; ' +
+          "nested: expected 'new' or 'join', got a text; " +
+          "returns: expected 'promise' or 'iterable' or 'observable' or 'stream', got a text; " +
+          'signal: expected the name of a parameter, or a function of the arguments, got another number',
+      ],
+      [use({ acquireTimeoutMS: 5 }), 'acquireTimeoutMS: no such option (did you mean acquireTimeoutMs?)'],
+      [
+        LeasePerRequest('documents', unchecked({ timeoutMs: 5 })),
+        "@LeasePerRequest('documents') on Search.find(): timeoutMs: no such option",
+      ],
+    ];
+    for (const [decorate, message] of wrong) {
+      const define = (): unknown => {
+        class Search {
+          @decorate
+          async find(): Promise<void> {}
+        }
+        return Search;
+      };
+      expect(define).toThrow(message);
+    }
+    const onClass = (): unknown => {
+      @LeasePerRequest('documents', unchecked({ priority: -1 }))
+      class Everywhere {}
+      return Everywhere;
+    };
+    expect(onClass).toThrow("@LeasePerRequest('documents') on Everywhere: priority: expected");
   });
 
   it.each<[string, () => unknown, string]>([

@@ -1,3 +1,4 @@
+import { Inject, Injectable } from '@nestjs/common';
 import { ConnectionPool, getPoolToken, PoolModule, PoolRegistry } from 'nestjs-pools';
 import type { GatedConnection } from 'nestjs-pools/testing';
 import { boot, closeAll, gatedPool, type GatedPool, logged } from '../support/nest-app.js';
@@ -50,6 +51,15 @@ describe('PoolRegistry.create', () => {
     expect(registry.has('late')).toBe(false);
   });
 
+  it('refuses options that there are not, and values that cannot work', async () => {
+    const registry = await bootRegistry();
+    const options = { shutdwn: 'two-phase', shutdown: 'later' } as never;
+    expect(() => registry.create('late', gatedPool(), options)).toThrow(
+      /Pool "late": wrong options:\n {2}- shutdwn: no such option.*\n {2}- shutdown: expected 'two-phase' or 'close-on-destroy', got a text/s,
+    );
+    expect(registry.has('late')).toBe(false);
+  });
+
   it('refuses when the application has ended, for nobody would close it', async () => {
     const registry = await bootRegistry();
     await closeAll();
@@ -75,6 +85,13 @@ describe('PoolRegistry.remove', () => {
     const lease = await registry.create('late', gatedPool()).acquire();
     const { forced } = await registry.remove('late', { timeoutMs: 0 });
     expect([forced.length, lease.signal.aborted]).toEqual([1, true]);
+  });
+
+  it('refuses wrong options, and the pool stays where it is', async () => {
+    const registry = await bootRegistry();
+    const pool = registry.create('late', gatedPool());
+    await expect(registry.remove('late', { timeoutMs: -1 })).rejects.toThrow('timeoutMs: expected');
+    expect([registry.get('late') === pool, pool.state]).toEqual([true, 'open']);
   });
 
   it('refuses a pool that is injected somewhere, and one that there is not', async () => {
@@ -121,6 +138,20 @@ describe('PoolRegistry.keyed', () => {
     expect(states).toEqual(['draining', 'closed']);
     expect([...gates.values()].flatMap(({ gate }) => gate.open)).toEqual([]);
     await expect(tenants.acquire('acme')).rejects.toMatchObject({ code: 'POOL_CLOSED' });
+  });
+
+  it('is logged too where a key is used before the application has booted', async () => {
+    @Injectable()
+    class Early {
+      constructor(@Inject(PoolRegistry) private readonly registry: PoolRegistry) {}
+      async onModuleInit(): Promise<void> {
+        const lease = await this.registry.keyed('tenants', () => gatedPool()).acquire('acme');
+        lease.release();
+        lease.release();
+      }
+    }
+    await boot({ imports: [PoolModule.forRoot({ pools: { documents: gatedPool() } })], providers: [Early] });
+    expect(logged).toContainEqual(expect.stringContaining('warn Pool(tenants/acme): the lease of connection #1'));
   });
 
   it('takes a name of its own', async () => {

@@ -324,6 +324,9 @@ describe('@UsePool on a method that returns a stream', () => {
     expect(isOut()).toBe(1);
     stream.emit('end');
     await isBack();
+    const broken = (await results.oldStream()) as unknown as EventEmitter;
+    expect(() => broken.emit('error', new Error('nobody listens'))).toThrow('nobody listens');
+    await isBack();
   });
 
   it('reads nothing of a web stream before its consumer asks', async () => {

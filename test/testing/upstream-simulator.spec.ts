@@ -211,7 +211,7 @@ describe('an upstream simulator', () => {
     const wrong = { latency: 5, latencyMs: -1, status: 99, headers: { a: 'b\n' }, random: 4, body: () => 1 };
     expect(await startUpstreamSimulator(wrong as never).catch((error: Error) => error)).toEqual(
       new TypeError(`upstream simulator: wrong settings:
-  - latency: not known; there is latencyMs, status, headers, body, bytesPerSecond, handler, failureRate, failureStatus, random, keepAliveMs
+  - latency: no such option (did you mean latencyMs?)
   - latencyMs: expected a number of milliseconds from 0 to 2147483647, or Infinity, got a negative number
   - status: expected a whole number from 200 to 599, got another number
   - headers: expected an object of valid names and texts, got a value of type object

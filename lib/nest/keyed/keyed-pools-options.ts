@@ -9,7 +9,14 @@ import {
   type PoolStats,
   systemClock,
 } from '../../core/index.js';
-import { checkGroup, checkLimits, shapeOf } from '../../core/option-rules.js';
+import {
+  checkGroup,
+  checkLimits,
+  positiveDuration,
+  type Rule,
+  shapeOf,
+  wholeOrInfinity,
+} from '../../core/option-rules.js';
 
 /**
  * Says what the pool of a key is made of. It is called when the key is first used, and again when it is used after its
@@ -92,16 +99,10 @@ export interface KeyedPoolsCloseReport {
   readonly overdue: number;
 }
 
-const wholeOrInfinity = (value: unknown): string | undefined =>
-  value === Infinity || (Number.isSafeInteger(value) && (value as number) >= 1)
-    ? undefined
-    : 'a whole number from 1, or Infinity';
-
-const RULES: Record<keyof KeyedPoolsSetup<never, never, never>, (value: unknown) => string | undefined> = {
-  maxPools: wholeOrInfinity,
-  idleMs: (value) =>
-    typeof value === 'number' && value > 0 ? undefined : 'a number of milliseconds above 0, or Infinity',
-  maxTotalConnections: wholeOrInfinity,
+const RULES: Record<keyof KeyedPoolsSetup<never, never, never>, Rule> = {
+  maxPools: wholeOrInfinity(1),
+  idleMs: positiveDuration,
+  maxTotalConnections: wholeOrInfinity(1),
   clock: (value) => (isClock(value) ? undefined : '{ now(), setTimeout(fn, ms), clearTimeout(timer) }'),
   limits: (value) => (typeof value === 'object' && value !== null ? undefined : 'an object of limits'),
   onOpen: (value) => (typeof value === 'function' ? undefined : 'a function'),

@@ -1,9 +1,7 @@
+import { MAX_DELAY_MS } from '../../core/clock.js';
 import type { Clock, ClockTimer, ConnectionPool } from '../../core/index.js';
 import type { Outside } from '../../core/outside.js';
 import type { KeyedPool } from './keyed-pool.js';
-
-/** The longest delay that a platform timer takes; beyond it the timer wakes, finds nothing to do and is set again. */
-const MAX_DELAY_MS = 2 ** 31 - 1;
 
 /**
  * Pools by key, in the order of their last use, and one timer for all of them: for the time at which the least recently
