@@ -27,3 +27,19 @@ function maxListenersOf(signal: AbortSignal): number | undefined {
     return undefined;
   }
 }
+
+/**
+ * Ends as `work` does; from the moment that it calls `begun`, also with the signal's reason as soon as that aborts. What it
+ * still has to undo then goes on without the caller, who need not wait for a server that has stopped answering.
+ *
+ * @internal
+ */
+export function tellingAtOnce<R>(signal: AbortSignal | undefined, work: (begun: () => void) => Promise<R>): Promise<R> {
+  if (signal === undefined) return work(() => {});
+  return new Promise((resolve, reject) => {
+    const abort = { handleEvent: () => reject(signal.reason as Error) };
+    work(() => listenToAbort(signal, abort))
+      .finally(() => signal.removeEventListener('abort', abort))
+      .then(resolve, reject);
+  });
+}

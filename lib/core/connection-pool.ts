@@ -349,9 +349,9 @@ export class ConnectionPool<T> implements AsyncDisposable {
   private createFailed(error: unknown, isRetryable: boolean): void {
     // Those who wait for a suspended pool do not wait for this, and neither do those whom a check under way will serve.
     if (this.isSuspended || this.waiters.size <= this.slots.checking) return;
-    if (this.options.onCreateError === 'reject') this.room.createFailed(error, 'oldest');
+    if (this.options.onCreateError === 'reject') this.room.createFailed(error, isRetryable, 'oldest');
     // Nobody will try again by himself, so nobody need wait for it.
-    else if (!isRetryable) this.room.createFailed(error, 'all');
+    else if (!isRetryable) this.room.createFailed(error, isRetryable, 'all');
   }
 
   private advance(now: number): void {

@@ -115,12 +115,9 @@ export class PoolClosedError extends PoolError {
 /** The factory could not open a connection; its error is the cause, as it came. @publicApi */
 export class ConnectionCreateError extends PoolError {
   readonly code = 'POOL_CREATE_FAILED';
-  constructor(pool: string, stats: PoolStats, cause: unknown) {
-    super(pool, `could not open a connection: ${nameOf(cause)} ${situation(stats)}`, {
-      stats,
-      cause,
-      retryable: traitOf(cause, 'retryable') !== false,
-    });
+  /** @param retryable whether the factory holds that it may succeed by itself later */
+  constructor(pool: string, stats: PoolStats, cause: unknown, retryable: boolean) {
+    super(pool, `could not open a connection: ${nameOf(cause)} ${situation(stats)}`, { stats, cause, retryable });
   }
 }
 

@@ -93,14 +93,15 @@ export class WaitingRoom<T> implements WaiterOwner {
   }
 
   /** A connection could not be opened: the oldest hears of it, or all. */
-  createFailed(error: unknown, whom: 'oldest' | 'all'): void {
+  createFailed(error: unknown, isRetryable: boolean, whom: 'oldest' | 'all'): void {
     for (
       let waiter = this.queue.shift();
       waiter !== undefined;
       waiter = whom === 'all' ? this.queue.shift() : undefined
     ) {
       this.parts.counters.failed += 1;
-      waiter.reject(errors.withoutStack(() => new errors.ConnectionCreateError(this.name, this.owner.stats(), error)));
+      const stats = this.owner.stats();
+      waiter.reject(errors.withoutStack(() => new errors.ConnectionCreateError(this.name, stats, error, isRetryable)));
     }
   }
 

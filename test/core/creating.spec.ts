@@ -61,6 +61,11 @@ describe('a create that fails', () => {
     expect(error).toMatchObject({ cause: reason, retryable: (reason as { retryable?: boolean }).retryable ?? true });
   });
 
+  it('is no use trying again where the factory says so of its error', async () => {
+    const { pool } = poolOf<object>({ create: () => Promise.reject(refused()), retryable: () => false });
+    expect(await failureOf(pool.acquire())).toMatchObject({ code: 'POOL_CREATE_FAILED', retryable: false });
+  });
+
   it('may reject with an error that cannot be read, and nobody is lost', async () => {
     const { proxy, revoke } = Proxy.revocable({}, {});
     revoke();
