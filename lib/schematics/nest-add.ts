@@ -1,6 +1,6 @@
 import { enableShutdownHooks } from './main-file.js';
 import { type Registration, register, type Wanted } from './module-file.js';
-import { requirePeer } from './package-manifest.js';
+import { requirePackage } from './package-manifest.js';
 import { findAppModule, findMainFile, type ProjectOptions, sourceRootOf } from './project.js';
 import type { Rule, SchematicContext, SchematicTree } from './schematic.js';
 import { SourceText } from './source-text.js';
@@ -46,7 +46,7 @@ export function nestAdd(options: NestAddOptions): Rule {
     const sourceRoot = sourceRootOf(tree, options);
     const path = findAppModule(tree, sourceRoot, options.module, 'Name the root module: --module=<file>');
     change(tree, path, (source) => register(source, WANTED));
-    requirePeer(tree, context, '@nestjs/terminus', options);
+    requirePackage(tree, context, '@nestjs/terminus', options);
     enableHooks(tree, context, findMainFile(tree, sourceRoot));
   };
 }

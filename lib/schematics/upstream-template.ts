@@ -1,11 +1,61 @@
 import type { UpstreamName } from './upstream-name.js';
 
+interface UrlKind {
+  /** The function that makes the definition; the entry point has the kind's name. */
+  readonly define: string;
+  readonly type: string;
+  /** The option that takes the URL. */
+  readonly option: string;
+  readonly example: string;
+  readonly maxConnections: number;
+  /** Packages that it needs, and those that only the compiler needs. */
+  readonly packages: readonly string[];
+  readonly types?: readonly string[];
+}
+
+/** Kinds whose address is a URL. @internal */
+export const URL_KINDS = {
+  http: {
+    define: 'httpPool',
+    type: 'HttpPool',
+    option: 'baseURL',
+    example: 'http://localhost:8080',
+    maxConnections: 20,
+    packages: ['axios'],
+  },
+  postgres: {
+    define: 'postgresPool',
+    type: 'PostgresPool',
+    option: 'connectionString',
+    example: 'postgres://user:password@localhost:5432/database',
+    maxConnections: 10,
+    packages: ['pg'],
+    types: ['@types/pg'],
+  },
+  mysql: {
+    define: 'mysqlPool',
+    type: 'MysqlPool',
+    option: 'uri',
+    example: 'mysql://user:password@localhost:3306/database',
+    maxConnections: 10,
+    packages: ['mysql2'],
+  },
+  redis: {
+    define: 'redisPool',
+    type: 'RedisPool',
+    option: 'url',
+    example: 'redis://localhost:6379/0',
+    maxConnections: 10,
+    packages: ['ioredis'],
+  },
+} as const satisfies Record<string, UrlKind>;
+
 /** A kind of upstream that can be generated. @internal */
-export type UpstreamKind = 'http' | 'custom';
+export type UpstreamKind = keyof typeof URL_KINDS | 'custom';
 
 /** The text of an upstream's file. @internal */
 export function upstreamText(kind: UpstreamKind, name: UpstreamName): string {
-  return kind === 'http' ? httpText(name) : customText(name);
+  return kind === 'custom' ? customText(name) : urlText(kind, URL_KINDS[kind], name);
 }
 
 /** The name of the dynamic module that the file exports. @internal */
@@ -13,14 +63,15 @@ export function upstreamSymbol({ pool }: UpstreamName): string {
   return `${pool}Upstream`;
 }
 
-function httpText(name: UpstreamName): string {
+function urlText(kind: string, { define, type, option, example, maxConnections }: UrlKind, name: UpstreamName): string {
+  const body = `return ${define}({ ${option}: url, maxConnections: ${maxConnections} });`;
   return `\
 import { PoolModule } from 'nestjs-pools';
-import { type HttpPool, httpPool } from 'nestjs-pools/http';
+import { type ${type}, ${define} } from 'nestjs-pools/${kind}';
 
-${typesText(name.pool, 'HttpPool')}
+${typesText(name.pool, type)}
 
-${moduleText(name, ['return httpPool({ baseURL: url, maxConnections: 20 });'])}
+${moduleText(name, example, [body])}
 `;
 }
 
@@ -42,7 +93,7 @@ export interface ${connection} {
 
 ${typesText(name.pool, `ConnectionPool<${connection}>`)}
 
-${moduleText(name, [
+${moduleText(name, URL_KINDS.http.example, [
   'const factory: ConnectionFactory<' + connection + '> = {',
   '  // Opens a connection: put what your client has for it here.',
   '  create: () => ({ url, close: () => Promise.resolve() }),',
@@ -67,7 +118,7 @@ declare module 'nestjs-pools' {
 }`;
 }
 
-function moduleText(name: UpstreamName, body: readonly string[]): string {
+function moduleText(name: UpstreamName, example: string, body: readonly string[]): string {
   return `\
 /** Import it once. Then every class can have \`@InjectPool('${name.pool}')\`. */
 export const ${upstreamSymbol(name)} = PoolModule.forFeatureAsync({
@@ -76,7 +127,7 @@ export const ${upstreamSymbol(name)} = PoolModule.forFeatureAsync({
     const url = process.env.${name.variable};
     if (!url) {
       throw new Error(
-        '${name.variable} is not set: the upstream "${name.pool}" needs its URL, as in http://localhost:8080',
+        '${name.variable} is not set: the upstream "${name.pool}" needs its URL, as in ${example}',
       );
     }
 ${body.map((line) => `    ${line}`).join('\n')}

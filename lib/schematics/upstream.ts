@@ -1,11 +1,11 @@
 import { posix } from 'node:path';
 import { type Registration, register } from './module-file.js';
-import { isEsmProject, requirePeer } from './package-manifest.js';
+import { isEsmProject, requirePackage } from './package-manifest.js';
 import { findAppModule, type ProjectOptions, sourceRootOf } from './project.js';
-import type { Rule, SchematicTree } from './schematic.js';
+import type { Rule, SchematicContext, SchematicTree } from './schematic.js';
 import { SourceText } from './source-text.js';
 import { parseUpstreamName } from './upstream-name.js';
-import { type UpstreamKind, upstreamSymbol, upstreamText } from './upstream-template.js';
+import { type UpstreamKind, upstreamSymbol, upstreamText, URL_KINDS } from './upstream-template.js';
 
 const WRITE_ONLY = 'Run it with --skip-import, and import what it writes in a module of yours.';
 
@@ -41,16 +41,45 @@ export function upstream({ kind = 'http', flat = false, skipImport = false, ...o
 
     if (!skipImport) registerUpstream(tree, findAppModule(tree, sourceRoot, options.module, WRITE_ONLY), path, symbol);
     tree.create(path, upstreamText(kind, name));
-    if (kind === 'http') requirePeer(tree, context, 'axios', options);
+    if (kind !== 'custom') requirePackages(tree, context, kind, options);
 
     const importIt = skipImport ? `import ${symbol} in a module, ` : '';
     context.logger.info(`Next: ${importIt}set ${name.variable}, and inject the pool with @InjectPool('${name.pool}').`);
   };
 }
 
-/** The same with a factory to be written. A schematic of its own, for `nest generate` refuses options that it does not know. @internal */
+// The other kinds are schematics of their own, for `nest generate` refuses options that it does not know.
+
+/** The same with a pool of PostgreSQL clients. @internal */
+export function postgresUpstream(options: UpstreamOptions): Rule {
+  return upstream({ ...options, kind: 'postgres' });
+}
+
+/** The same with a pool of MySQL or MariaDB connections. @internal */
+export function mysqlUpstream(options: UpstreamOptions): Rule {
+  return upstream({ ...options, kind: 'mysql' });
+}
+
+/** The same with a pool of Redis clients. @internal */
+export function redisUpstream(options: UpstreamOptions): Rule {
+  return upstream({ ...options, kind: 'redis' });
+}
+
+/** The same with a factory to be written. @internal */
 export function customUpstream(options: UpstreamOptions): Rule {
   return upstream({ ...options, kind: 'custom' });
+}
+
+function requirePackages(
+  tree: SchematicTree,
+  context: SchematicContext,
+  kind: Exclude<UpstreamKind, 'custom'>,
+  options: UpstreamOptions,
+): void {
+  const { packages, types = [] }: { readonly packages: readonly string[]; readonly types?: readonly string[] } =
+    URL_KINDS[kind];
+  for (const name of packages) requirePackage(tree, context, name, options);
+  for (const name of types) requirePackage(tree, context, name, { ...options, isDev: true });
 }
 
 function registerUpstream(tree: SchematicTree, module: string, path: string, symbol: string): void {

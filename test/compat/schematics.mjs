@@ -78,6 +78,10 @@ try {
 
   nest('generate', '-c', 'nestjs-pools', 'upstream', 'embeddings');
   nest('generate', '-c', 'nestjs-pools', 'custom-upstream', 'myRenderers');
+  // They compile; there need be no such servers for the boot.
+  for (const kind of ['postgres', 'mysql', 'redis']) {
+    nest('generate', '-c', 'nestjs-pools', `${kind}-upstream`, `my-${kind}`, '--skip-import');
+  }
   assert.match(read('src/app.module.ts'), /embeddingsUpstream,\n {4}myRenderersUpstream,/);
   writeFileSync(join(app, 'src/uses-upstreams.ts'), USES_UPSTREAMS);
   nest('build');

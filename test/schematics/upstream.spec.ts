@@ -1,4 +1,11 @@
-import { customUpstream, upstream, type UpstreamOptions } from '../../lib/schematics/upstream.js';
+import {
+  customUpstream,
+  mysqlUpstream,
+  postgresUpstream,
+  redisUpstream,
+  upstream,
+  type UpstreamOptions,
+} from '../../lib/schematics/upstream.js';
 import { readJson } from '../house/library-sources.js';
 import { appWith, FRESH_APP } from './fresh-app.js';
 import { formatted, runSchematic } from './run-schematic.js';
@@ -64,7 +71,7 @@ export const mySearchUpstream = PoolModule.forFeatureAsync({
     expect(twice.files['src/app.module.ts']).toContain('  imports: [oneUpstream, twoUpstream],\n');
   });
 
-  it.each([{ kind: 'http' as const }, { kind: 'custom' as const }])(
+  it.each((['http', 'postgres', 'mysql', 'redis', 'custom'] as const).map((kind) => ({ kind })))(
     'writes %j as the formatter of a fresh application would',
     async ({ kind }) => {
       const { files } = generate({ name: 'some-renderers', kind });
@@ -81,6 +88,26 @@ export const mySearchUpstream = PoolModule.forFeatureAsync({
     expect(text).toContain('    renderers: ConnectionPool<RenderersConnection>;');
     expect(text).toContain('const factory: ConnectionFactory<RenderersConnection> = {');
     expect([files['package.json'], tasks]).toEqual([FRESH_APP['package.json'], []]);
+  });
+
+  it.each([
+    ['postgres', postgresUpstream, 'connectionString', 'PostgresPool', 'pg'],
+    ['mysql', mysqlUpstream, 'uri', 'MysqlPool', 'mysql2'],
+    ['redis', redisUpstream, 'url', 'RedisPool', 'ioredis'],
+  ] as const)('writes a pool of %s clients, and asks for its driver', (kind, schematic, option, type, driver) => {
+    const { files, tasks } = runSchematic(schematic({ name: 'documents' }), FRESH_APP);
+    const text = files['src/upstreams/documents.upstream.ts'];
+    expect(text).toContain(`import { type ${type}, ${kind}Pool } from 'nestjs-pools/${kind}';`);
+    expect(text).toContain(`    documents: ${type};`);
+    expect(text).toContain(`    return ${kind}Pool({ ${option}: url, maxConnections: 10 });`);
+    expect(JSON.parse(files['package.json']!)).toHaveProperty(['dependencies', driver], peerDependencies[driver]);
+    expect(tasks).not.toEqual([]);
+    expect(generate({ name: 'documents', kind }).files).toEqual(files);
+  });
+
+  it('asks for the types of pg beside it, which the application does not need at work', () => {
+    const { files } = generate({ name: 'documents', kind: 'postgres' });
+    expect(JSON.parse(files['package.json']!)).toHaveProperty(['devDependencies', '@types/pg']);
   });
 
   it('is the same for --kind=custom', () => {
