@@ -18,7 +18,7 @@ const kinds = ['http', 'postgres', 'mysql', 'redis'];
 const PLACES: Record<string, Place> = {
   core: { folders: [], packages: [] },
 
-  http: { folders: ['core'], packages: ['axios', 'undici'] },
+  http: { folders: ['core'], packages: ['axios', 'proxy-from-env', 'undici'] },
   postgres: { folders: ['core'], packages: ['pg'] },
   mysql: { folders: ['core'], packages: ['mysql2'] },
   redis: { folders: ['core'], packages: ['ioredis'] },
