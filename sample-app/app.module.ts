@@ -4,6 +4,7 @@ import { customPool, PoolModule } from 'nestjs-pools';
 import { EmbeddingModule } from 'nestjs-pools/embedding';
 import { PoolHealthModule } from 'nestjs-pools/health';
 import { httpPool } from 'nestjs-pools/http';
+import { postgresPool } from 'nestjs-pools/postgres';
 import { EmbeddingServer } from './config/embedding-server.js';
 import { EmbeddingServerModule } from './config/embedding-server.module.js';
 import { type Environment, readEnvironment } from './config/environment.js';
@@ -13,6 +14,29 @@ import { VectorEngine } from './documents/vector-engine.js';
 import { VectorEngineModule } from './documents/vector-engine.module.js';
 import { PageModule } from './page/page.module.js';
 import { WebModule } from './web/web.module.js';
+
+/** The database that the environment names, or else one of our own, inside this process. */
+function documentsPool(config: ConfigService<Environment, true>, engine: VectorEngine) {
+  const connectionString = config.get('DATABASE_URL', { infer: true });
+  if (connectionString !== undefined) {
+    return postgresPool({
+      connectionString,
+      maxConnections: config.get('DATABASE_MAX_CONNECTIONS', { infer: true }),
+      application_name: 'nestjs-pools-sample',
+      // A search that the database does not answer by then is given up, here and there.
+      statementTimeoutMs: 10_000,
+      acquireTimeoutMs: 2_000,
+    });
+  }
+  return customPool({
+    factory: new DocumentSessionFactory(engine),
+    description: 'PostgreSQL with pgvector, in this process',
+    // The engine does one thing at a time; the pool makes the others wait for their turn.
+    maxConnections: 1,
+    // Opening the engine takes some four seconds; on a busy machine it may be many more.
+    createTimeoutMs: 120_000,
+  });
+}
 
 @Module({
   imports: [
@@ -33,14 +57,7 @@ import { WebModule } from './web/web.module.js';
           acquireTimeoutMs: 2_000,
           requestTimeoutMs: 30_000,
         }),
-        documents: customPool({
-          factory: new DocumentSessionFactory(engine),
-          description: 'PostgreSQL with pgvector, in this process',
-          // The engine does one thing at a time; the pool makes the others wait for their turn.
-          maxConnections: 1,
-          // Opening the engine takes some four seconds; on a busy machine it may be many more.
-          createTimeoutMs: 120_000,
-        }),
+        documents: documentsPool(config, engine),
       }),
     }),
     EmbeddingModule.forRootAsync({

@@ -20,6 +20,14 @@ const EnvironmentSchema = z
       .optional(),
     EMBEDDINGS_MODEL: z.string().regex(/^\S+$/u, says("the model's name, without blanks")).default(OWN_MODEL),
     EMBEDDINGS_MAX_CONNECTIONS: wholeNumber(1, 1_000, 'so many requests are made at once').default(8),
+    DATABASE_URL: z
+      .string()
+      .refine(
+        isPostgresURL,
+        says('the URL of a PostgreSQL database, such as postgres://user:password@host:5432/database'),
+      )
+      .optional(),
+    DATABASE_MAX_CONNECTIONS: wholeNumber(1, 1_000, 'so many clients the database has of us').default(5),
     DOCUMENTS_DIR: z.string().refine(isFolder, says('a folder that exists and may be read')).default(REPOSITORY),
   })
   .refine(({ EMBEDDINGS_URL, EMBEDDINGS_MODEL }) => EMBEDDINGS_URL !== undefined || EMBEDDINGS_MODEL === OWN_MODEL, {
@@ -73,6 +81,10 @@ function isBaseURL(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const { protocol, username, password, search, hash } = new URL(text);
   return /^https?:$/u.test(protocol) && `${username}${password}${search}${hash}` === '';
+}
+
+function isPostgresURL(text: string): boolean {
+  return URL.canParse(text) && /^postgres(ql)?:$/u.test(new URL(text).protocol);
 }
 
 function isFolder(path: string): boolean {

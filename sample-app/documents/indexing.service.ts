@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import type { Environment } from '../config/environment.js';
-import { explain } from '../web/upstream-failure.js';
+import { explain, isDatabaseGone } from '../web/upstream-failure.js';
 import { DocumentStore } from './document-store.js';
 import { readMarkdownFiles } from './markdown-files.js';
 import { type Section, splitMarkdown } from './markdown-splitter.js';
@@ -102,7 +102,8 @@ export class IndexingService implements OnApplicationBootstrap, OnModuleDestroy 
       try {
         return await this.store.add(source, sections, { signal, onProgress });
       } catch (error) {
-        if (signal.aborted || (error as { retryable?: unknown }).retryable !== true) throw error;
+        const mayPass = (error as { retryable?: unknown }).retryable === true || isDatabaseGone(error);
+        if (signal.aborted || !mayPass) throw error;
         this.waits(explain(error).message);
       }
       await sleep(pauseMs, undefined, { signal });

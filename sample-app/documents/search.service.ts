@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { EmbeddingService } from 'nestjs-pools/embedding';
-import type { Hit } from './document-session.js';
 import { DocumentStore } from './document-store.js';
+import type { Hit } from './document-table.js';
 import { IndexingService } from './indexing.service.js';
 
 export interface SearchResult {

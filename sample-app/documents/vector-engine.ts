@@ -22,15 +22,6 @@ type State =
   | { readonly is: 'dead'; readonly error: Error }
   | { readonly is: 'closed' };
 
-/** The width of `embedding` is left open: it is the model's business. A few thousand rows need no index. */
-const SCHEMA = [
-  'create extension vector',
-  `create table sections (
-     source text not null, position int not null, title text not null, body text not null, embedding vector not null,
-     primary key (source, position)
-   )`,
-];
-
 /**
  * PostgreSQL with pgvector, in memory, inside this process: it stands in for the database server that you have.
  *
@@ -96,7 +87,6 @@ export class VectorEngine implements OnApplicationShutdown {
         resolve();
       });
     });
-    for (const sql of SCHEMA) await this.ask(worker, sql);
     if (this.state.is === 'opening') this.state = { ...this.state, is: 'open' };
   }
 

@@ -28,8 +28,17 @@ export function explain(error: unknown): Explanation {
     return { status: HttpStatus.BAD_GATEWAY, message };
   }
   if (error instanceof EmbeddingError) return unavailable('The request was ended before its answer came.');
+  if (isDatabaseGone(error)) return unavailable('The database broke off; the next request has a new connection.');
   if (isPoolError(error)) return unavailable(`No connection to "${error.pool}" could be had.`);
   return { status: HttpStatus.INTERNAL_SERVER_ERROR, message: 'Something went wrong here; the log says what.' };
+}
+
+/** Whether the server has ended a connection, or the network has, in the midst of a query. */
+export function isDatabaseGone(error: unknown): boolean {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  // The classes of SQLSTATE for lost connections and for a server that is shutting down; pg's own error has no code.
+  const isCode = typeof code === 'string' && /^(08...|57P0[1-3]|ECONNRESET|EPIPE)$/u.test(code);
+  return isCode || message === 'Connection terminated unexpectedly';
 }
 
 /** Settings that do not fit are the operator's to mend: the message names the one. */

@@ -6,6 +6,7 @@ describe('readEnvironment', () => {
       PORT: 3000,
       EMBEDDINGS_MODEL: 'local-hash-384',
       EMBEDDINGS_MAX_CONNECTIONS: 8,
+      DATABASE_MAX_CONNECTIONS: 5,
       DOCUMENTS_DIR: expect.stringMatching(/\/$/u),
     });
   });
@@ -21,11 +22,18 @@ describe('readEnvironment', () => {
       EMBEDDINGS_API_KEY: 'sk-1',
       EMBEDDINGS_MODEL: 'text-embedding-3-small',
       EMBEDDINGS_MAX_CONNECTIONS: '20',
+      DATABASE_URL: 'postgres://someone:secret@db.internal/documents',
+      DATABASE_MAX_CONNECTIONS: '7',
       DOCUMENTS_DIR: '/tmp',
       HOME: '/root',
     };
     const { HOME: _home, ...own } = variables;
-    expect(readEnvironment(variables)).toEqual({ ...own, PORT: 0, EMBEDDINGS_MAX_CONNECTIONS: 20 });
+    expect(readEnvironment(variables)).toEqual({
+      ...own,
+      PORT: 0,
+      EMBEDDINGS_MAX_CONNECTIONS: 20,
+      DATABASE_MAX_CONNECTIONS: 7,
+    });
   });
 
   it('names every variable that is wrong, and shows no value', () => {
@@ -45,6 +53,10 @@ describe('readEnvironment', () => {
 
   it.each(['1.5', '-1', '1e3', '65536', '12345678901234567890', 'NaN', ' '])('refuses PORT=%j', (PORT) => {
     expect(() => readEnvironment({ PORT })).toThrow('PORT: expected a whole number from 0 to 65535');
+  });
+
+  it.each(['mysql://host/db', 'db.internal', 'postgres//host'])('refuses DATABASE_URL=%j', (DATABASE_URL) => {
+    expect(() => readEnvironment({ DATABASE_URL })).toThrow('DATABASE_URL: expected the URL of a PostgreSQL database');
   });
 
   it.each(['ftp://host', 'host:80', 'http://me@host', 'http://host/v1?key=1', 'http://host/#a', 'http://'])(
