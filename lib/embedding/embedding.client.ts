@@ -45,6 +45,8 @@ async function post(
       // Raw bytes, parsed here: an error of the parser would hold the whole answer.
       responseType: 'arraybuffer',
       validateStatus: () => true,
+      // The same texts have the same vectors: sent twice, they cost tokens and change nothing.
+      replay: true,
       headers: { 'accept-encoding': 'identity' },
       ...(signal === undefined ? {} : { signal }),
     });

@@ -1,56 +1,55 @@
-import { connect, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
 import type { ConnectionFactory, CreateContext, HookContext } from '../core/index.js';
+import { Dialer } from './dialer.js';
+import { H2Link } from './h2-link.js';
+import { H2Sessions } from './h2-sessions.js';
 import { HttpConnection } from './http-connection.js';
-import { type HttpSettings } from './http-settings.js';
+import type { HttpLink } from './http-link.js';
+import type { HttpSettings } from './http-settings.js';
+import { KeepAlive } from './keep-alive.js';
+import { nodeTransport } from './node-transport.js';
+import { PooledSocket } from './pooled-socket.js';
+import { SocketLink, type SocketSource } from './socket-link.js';
+import type { TransportMaker } from './transport.js';
 
 /**
- * Opens sockets to one origin and says at once when one of them dies.
+ * Opens connections to one origin and says at once when one of them dies.
  *
  * @publicApi
  */
 export class HttpConnectionFactory implements ConnectionFactory<HttpConnection> {
   readonly isHealthy: ConnectionFactory<HttpConnection>['isHealthy'];
   readonly #settings: HttpSettings;
-  /** The newest TLS session, shared so that the next connection need not shake hands in full. */
-  #session: Buffer | undefined;
+  readonly #dialer: Dialer;
+  readonly #sockets: SocketSource;
+  /** Set for `protocol: 'h2'`. */
+  readonly #sessions: H2Sessions | undefined;
 
   /** @internal */
   constructor(settings: HttpSettings) {
     this.#settings = settings;
-    const { healthCheck } = settings;
+    this.#dialer = new Dialer(settings.dial);
+    this.#sockets = {
+      dial: (signal) => this.#dial(signal),
+      keepAlive: new KeepAlive(settings.keepAliveMs),
+      replay: settings.replay,
+      connectTimeoutMs: settings.createTimeoutMs,
+    };
+    const { base, protocol, h2, maxLifetimeMs, healthCheck } = settings;
+    if (protocol === 'h2') {
+      const dial = this.#dialer.dial.bind(this.#dialer);
+      this.#sessions = new H2Sessions({ base, dial, maxSessions: h2.maxSessions, maxAgeMs: maxLifetimeMs });
+    }
     if (healthCheck !== false) {
+      // One that was of use a moment ago need not be asked: had it closed since, it would have said so.
       this.isHealthy = (connection: HttpConnection, context: HookContext) =>
-        connection.check(healthCheck.method, healthCheck.path, context.signal);
+        connection.isCheckedFreely || connection.isGettingCold
+          ? connection.check(healthCheck.method, healthCheck.path, context.signal)
+          : connection.isOpen;
     }
   }
 
-  create(context: CreateContext): Promise<HttpConnection> {
-    const socket = this.#dial();
-    const { signal, broken } = context;
-    return new Promise((resolve, reject) => {
-      const settle = (): void => signal.removeEventListener('abort', giveUp);
-      const giveUp = (): void => {
-        socket.destroy();
-        reject(signal.reason as Error);
-      };
-      signal.addEventListener('abort', giveUp, { once: true });
-      let lastError: Error | undefined;
-      // For the life of the socket: an `error` that nobody listens for ends the process.
-      socket.on('error', (error) => (lastError = error));
-      socket.once('close', () => {
-        settle();
-        const error = lastError ?? Object.assign(new Error('the server closed the connection'), { code: 'ECONNRESET' });
-        reject(error);
-        broken(error);
-      });
-      socket.once(this.#isSecure ? 'secureConnect' : 'connect', () => {
-        settle();
-        socket.setNoDelay(true);
-        socket.unref();
-        resolve(new HttpConnection(socket, this.#settings, broken));
-      });
-    });
+  async create(context: CreateContext): Promise<HttpConnection> {
+    return new HttpConnection(await this.#link(context), this.#settings, context.broken);
   }
 
   looksAlive(connection: HttpConnection): boolean {
@@ -66,18 +65,22 @@ export class HttpConnectionFactory implements ConnectionFactory<HttpConnection> 
     return connection.close();
   }
 
-  get #isSecure(): boolean {
-    return this.#settings.base.protocol === 'https:';
+  async #link({ signal, broken }: CreateContext): Promise<HttpLink> {
+    if (this.#sessions !== undefined) return H2Link.open(this.#sessions, this.#settings.replay, { signal, broken });
+    return new SocketLink(await this.#dial(signal), this.#sockets, broken);
   }
 
-  #dial(): Socket {
-    const { base, tls } = this.#settings;
-    const host = base.hostname.replace(/^\[|\]$/g, '');
-    if (!this.#isSecure) return connect({ host, port: Number(base.port || 80) });
-    // An IP address is no server name: certificates name it as an address.
-    const servername = /^[\d.]+$|:/.test(host) ? undefined : host;
-    // The address last: `tls` says how to speak to the server of `baseURL`, not to which one.
-    const socket = connectTls({ servername, session: this.#session, ...tls, host, port: Number(base.port || 443) });
-    return socket.on('session', (session: Buffer) => (this.#session = session));
+  async #dial(signal: AbortSignal): Promise<PooledSocket> {
+    const makeTransport = await this.#transport();
+    const socket = await this.#dialer.dial(signal);
+    return new PooledSocket(socket, makeTransport(socket, this.#settings, this.#dialer.forward));
+  }
+
+  async #transport(): Promise<TransportMaker> {
+    if (this.#settings.transport === 'node') return nodeTransport;
+    // An optional peer: whoever stays with Node's own client need not have it.
+    const { loadUndici, undiciTransport } = await import('./undici-transport.js');
+    const undici = await loadUndici();
+    return (socket, { base }, forward) => undiciTransport(undici, socket, base, forward);
   }
 }

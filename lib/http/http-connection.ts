@@ -1,20 +1,28 @@
-import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
 import { inspect } from 'node:util';
-import axios, { AxiosError, type AxiosAdapter, type AxiosInstance, type AxiosResponse, isCancel } from 'axios';
-import { listenToAbort } from '../core/abort-listening.js';
-import { HttpError, type HttpErrorKind, requestIdOf } from './http-error.js';
+import axios, {
+  AxiosError,
+  type AxiosAdapter,
+  type AxiosInstance,
+  type AxiosResponse,
+  type InternalAxiosRequestConfig,
+} from 'axios';
+import { AnswerStream } from './answer-stream.js';
+import { describeFailure, isFailure, isOfAxios } from './failure.js';
+import { HttpError } from './http-error.js';
+import type { HttpLink } from './http-link.js';
 import { type HttpSettings, textOf } from './http-settings.js';
-import { agentFor, transportFor } from './socket-agent.js';
+import { leanDefaults } from './lean-defaults.js';
+import { RequestGuard } from './request-guard.js';
 
-/** How long a polite close waits for the server's side of it before the socket is torn down. */
-const LINGER_MS = 500;
-
-type RequestConfig = Parameters<AxiosAdapter>[0];
+/** The share of its idle limit from which a connection is kept warm: there is time for more than one check after that. */
+const COLD = 0.5;
 
 /**
- * One real socket to an upstream, with an axios instance that sends everything over it.
+ * One connection to an upstream, with an axios instance that sends everything over it: a socket of its own, or a place on an
+ * HTTP/2 session.
  *
- * The instance is hardened: no redirects, no absolute URLs, no proxy from the environment, answers and requests capped, a
+ * The instance is hardened: no redirects, no absolute URLs, no proxy but the pool's, answers and requests capped, a
  * deadline over the whole of a request, and {@link HttpError} in place of axios' own errors.
  *
  * @publicApi
@@ -24,53 +32,78 @@ export class HttpConnection {
   readonly baseURL: string;
   /** Sends over this connection. Requests made at the same time go one after the other. */
   readonly client: AxiosInstance;
-  private readonly socket: Socket;
+  readonly #link: HttpLink;
   readonly #secrets: readonly string[];
+  readonly #maxResponseBytes: number;
   private inFlight = 0;
 
   /** @internal */
   constructor(
-    socket: Socket,
+    link: HttpLink,
     settings: HttpSettings,
-    private readonly onSpent: (error: Error) => void,
+    private readonly broken: (error: Error) => void,
   ) {
-    this.socket = socket;
+    this.#link = link;
     // A key stands alone in a header, or behind a word such as `Bearer`.
     this.#secrets = Object.values(settings.headers).flatMap((value) => [value, ...value.split(' ')]);
+    this.#maxResponseBytes = settings.maxResponseBytes;
     this.baseURL = textOf(settings.base);
-    const isSecure = settings.base.protocol === 'https:';
-    const agent = agentFor(socket, isSecure);
     this.client = axios.create({
       baseURL: this.baseURL,
       headers: { ...settings.headers },
       timeout: settings.requestTimeoutMs,
-      adapter: this.guarded(axios.getAdapter('http')),
-      httpAgent: agent,
-      httpsAgent: agent,
-      transport: transportFor(isSecure),
+      adapter: this.guarded(link.adapter),
       maxRedirects: 0,
       allowAbsoluteUrls: false,
       proxy: false,
       maxContentLength: settings.maxResponseBytes,
       maxBodyLength: settings.maxRequestBytes,
     });
+    leanDefaults(this.client);
     // Whatever fails outside of the adapter (a body that is no JSON, a cancelled config) leaves as our error too.
-    this.client.interceptors.response.use(undefined, (error: unknown) => Promise.reject(this.plainError(error)));
+    this.client.interceptors.response.use(undefined, (error: unknown) =>
+      Promise.reject(isOfAxios(error) ? this.plainError(error) : error),
+    );
   }
 
-  /** Whether the socket can carry another request: open at both ends and with none on it. No I/O. */
+  /** Whether it can carry another request: open, with none on it, and not idle for too long. No I/O. */
   get isReady(): boolean {
-    const { socket } = this;
-    return this.inFlight === 0 && !socket.destroyed && socket.writable && !socket.readableEnded;
+    return this.inFlight === 0 && this.#link.isReady;
+  }
+
+  /** Whether it is open, however long it has been idle. @internal */
+  get isOpen(): boolean {
+    return this.#link.isOpen;
+  }
+
+  /** Whether its server may soon take it for forgotten, and close it. @internal */
+  get isGettingCold(): boolean {
+    return this.#link.idleMs >= COLD * this.#link.idleLimitMs;
+  }
+
+  /** Whether it can be checked without a request to the server's application. @internal */
+  get isCheckedFreely(): boolean {
+    return this.#link.check !== undefined;
+  }
+
+  /** How long it may be idle, at present. @internal */
+  get idleLimitMs(): number {
+    return this.#link.idleLimitMs;
+  }
+
+  /** For how much longer it may be idle. @internal */
+  get idleLeftMs(): number {
+    return this.#link.idleLimitMs - this.#link.idleMs;
   }
 
   /** Tells the pool that nobody else must get this connection. @internal */
   spoil(reason: string): void {
-    this.onSpent(new Error(reason));
+    this.broken(new Error(reason));
   }
 
   /** Asks the server for a sign of life: any answer but a server error is one, for the connection works. @internal */
   async check(method: string, path: string, signal: AbortSignal): Promise<boolean> {
+    if (this.#link.check !== undefined) return this.#link.check(signal);
     const { status } = await this.client.request<unknown>({ method, url: path, signal, validateStatus: () => true });
     // 501: the server does not do the method that it was asked by, and says so over a connection that works.
     return status < 500 || status === 501;
@@ -82,19 +115,9 @@ export class HttpConnection {
     return this.#secrets.filter(isSecret).reduce((clean, secret) => clean.replaceAll(secret, '***'), masked);
   }
 
-  /** Closes the socket and resolves when it is closed, at the server's side too where the server is polite. @internal */
+  /** Resolves when it is closed, at the server's side too where the server is polite. @internal */
   close(): Promise<void> {
-    const { socket } = this;
-    if (socket.closed) return Promise.resolve();
-    return new Promise((resolve) => {
-      const linger = setTimeout(() => socket.destroy(), LINGER_MS);
-      socket.once('close', () => {
-        clearTimeout(linger);
-        resolve();
-      });
-      if (this.inFlight > 0 || socket.destroyed) socket.destroy();
-      else socket.end().resume();
-    });
+    return this.#link.close();
   }
 
   /** Without headers: they hold keys. */
@@ -109,25 +132,40 @@ export class HttpConnection {
   private guarded(send: AxiosAdapter): AxiosAdapter {
     return async (config) => {
       const guard = new RequestGuard(config);
+      const isStream = config.responseType === 'stream';
       this.inFlight += 1;
       try {
-        const response = await send({ ...config, signal: guard.signal, timeout: 0 });
-        // The server closes after this answer; whoever comes next must not write into that.
-        if (response.request?.shouldKeepAlive === false) this.spoil('the server closes the connection');
-        this.whenRead(response, guard);
+        const own = { ...config, signal: guard.signal, timeout: 0 };
+        // The limit of a stream is kept here: what axios fails it with holds the whole request.
+        if (isStream) own.maxContentLength = -1;
+        const response = await send(own);
+        response.config = config;
+        if (isStream) this.stream(response, guard);
+        else this.settled(guard);
         return response;
       } catch (error) {
+        if (isStream) await drained((error as Partial<AxiosError>).response?.data);
         this.settled(guard);
-        throw this.plainError(error, config, guard);
+        const plain = this.plainError(error, config, guard);
+        // Else axios looks at it once more, and puts an error of its own in the place of ours.
+        config.signal = undefined;
+        throw plain;
       }
     };
   }
 
-  /** The request is over when its body is: at once, or when a streamed one has ended. */
-  private whenRead(response: AxiosResponse<unknown>, guard: RequestGuard): void {
-    const { data, config } = response;
-    if (config.responseType !== 'stream') return this.settled(guard);
-    (data as NodeJS.ReadableStream).once('close', () => this.settled(guard));
+  /** The request is over when its body is: read to the end, or ended. */
+  private stream(response: AxiosResponse, guard: RequestGuard): void {
+    const { config } = response;
+    const source = response.data as Readable;
+    if (source.closed) this.settled(guard);
+    else source.once('close', () => this.settled(guard));
+    const { maxContentLength = this.#maxResponseBytes } = config;
+    response.data = new AnswerStream(
+      source,
+      maxContentLength < 0 ? Infinity : maxContentLength,
+      (error) => this.plainError(error, config, guard) as Error,
+    );
   }
 
   private settled(guard: RequestGuard): void {
@@ -135,21 +173,14 @@ export class HttpConnection {
     guard.disarm();
   }
 
-  /** Our error for any of axios': new, with nothing in it that points back to the request. */
-  private plainError(error: unknown, config?: RequestConfig, guard?: RequestGuard): unknown {
-    if (!(error instanceof AxiosError) && !isCancel(error)) return error;
-    const { response, code } = error as AxiosError;
+  /** Our error for any of axios' or the system's: new, with nothing in it that points back to the request. */
+  private plainError(error: unknown, config?: InternalAxiosRequestConfig, guard?: RequestGuard): unknown {
+    if (guard?.verdict === undefined && !isFailure(error)) return error;
     const asked = config ?? (error as AxiosError).config;
-    const status = response?.status;
-    const kind = guard?.verdict ?? kindOf(error as AxiosError);
     return new HttpError({
-      kind,
-      code: CODES[kind] ?? code ?? 'ECONNRESET',
+      ...describeFailure(error, asked, guard),
       method: (asked?.method ?? 'get').toUpperCase(),
       url: this.urlOf(asked?.url),
-      status: kind === 'status' ? status : undefined,
-      requestId: requestIdOf(response?.headers),
-      cause: kind === 'aborted' ? asked?.signal && (asked.signal as AbortSignal).reason : undefined,
     });
   }
 
@@ -167,56 +198,14 @@ function isSecret(value: string): boolean {
   return value.length >= 8;
 }
 
-const CODES: Partial<Record<HttpErrorKind, string>> = {
-  timeout: 'HTTP_TIMEOUT',
-  aborted: 'HTTP_ABORTED',
-  status: 'HTTP_STATUS',
-};
-
-function kindOf(error: AxiosError): HttpErrorKind {
-  if (isCancel(error)) return 'aborted';
-  const { status } = error.response ?? {};
-  if (status !== undefined && (status < 200 || status >= 300)) return 'status';
-  // axios names a size limit, a body that is no JSON and one that breaks off alike; only the last is worth a retry.
-  const isRefused = REFUSED_CODES.has(error.code ?? '') && error.message !== 'stream has been aborted';
-  return isRefused ? 'response' : 'connection';
-}
-
-const REFUSED_CODES = new Set(['ERR_BAD_RESPONSE', 'ERR_BAD_REQUEST', 'ERR_FR_MAX_BODY_LENGTH_EXCEEDED']);
-
-/**
- * One deadline and the caller's signal, made one signal for the request. axios' own `timeout` is about silence: an answer
- * that trickles never ends it.
- */
-class RequestGuard {
-  verdict: 'timeout' | 'aborted' | undefined;
-  private readonly controller = new AbortController();
-  private readonly caller: AbortSignal | undefined;
-  private readonly timer: NodeJS.Timeout | undefined;
-
-  constructor(config: RequestConfig) {
-    const timeoutMs = config.timeout ?? 0;
-    this.caller = config.signal as AbortSignal | undefined;
-    if (timeoutMs > 0 && timeoutMs < 2 ** 31) this.timer = setTimeout(() => this.end('timeout'), timeoutMs);
-    if (this.caller?.aborted) this.end('aborted');
-    else if (this.caller !== undefined) listenToAbort(this.caller, this);
-  }
-
-  get signal(): AbortSignal {
-    return this.controller.signal;
-  }
-
-  handleEvent(): void {
-    this.end('aborted');
-  }
-
-  disarm(): void {
-    clearTimeout(this.timer);
-    this.caller?.removeEventListener('abort', this);
-  }
-
-  private end(verdict: 'timeout' | 'aborted'): void {
-    this.verdict ??= verdict;
-    this.controller.abort();
-  }
+/** Reads away the body of an answer that nobody gets, for an error status; else its connection would be lost with it. */
+async function drained(body: unknown): Promise<void> {
+  const stream = body as Readable | undefined;
+  if (typeof stream?.resume !== 'function' || stream.closed) return;
+  await new Promise<void>((resolve) =>
+    stream
+      .on('error', () => {})
+      .once('close', resolve)
+      .resume(),
+  );
 }

@@ -6,6 +6,9 @@
  */
 export type HttpErrorKind = 'connection' | 'timeout' | 'aborted' | 'status' | 'response';
 
+/** The same symbol in every copy of this package, so that two installed versions know each other's errors. */
+const BRAND = Symbol.for('nestjs-pools.HttpError');
+
 interface HttpErrorFacts {
   readonly kind: HttpErrorKind;
   readonly code: string;
@@ -13,7 +16,10 @@ interface HttpErrorFacts {
   readonly url: string;
   readonly status?: number | undefined;
   readonly requestId?: string | undefined;
+  readonly durationMs?: number | undefined;
   readonly cause?: unknown;
+  /** What whatever failed beneath it says of that, such as a certificate that was rejected. */
+  readonly retryable?: boolean | undefined;
 }
 
 /** Statuses that say "not now" rather than "not so". */
@@ -36,8 +42,12 @@ export class HttpError extends Error {
   readonly status: number | undefined;
   /** The server's own name for the request (`x-request-id` and its kin), to quote in a ticket. */
   readonly requestId: string | undefined;
+  /** How long the request had been under way, its turn behind others on its connection included. */
+  readonly durationMs: number | undefined;
   /** Whether the same request may succeed a little later. */
   readonly retryable: boolean;
+  /** @internal */
+  readonly [BRAND] = true;
 
   /** @internal */
   constructor(facts: HttpErrorFacts) {
@@ -53,11 +63,18 @@ export class HttpError extends Error {
     this.url = facts.url;
     this.status = facts.status;
     this.requestId = facts.requestId;
-    this.retryable =
-      facts.kind === 'status'
-        ? RETRYABLE_STATUS.has(facts.status ?? 0)
-        : facts.kind !== 'aborted' && facts.kind !== 'response';
+    this.durationMs = facts.durationMs;
+    this.retryable = facts.retryable ?? isWorthATry(facts);
   }
+}
+
+function isWorthATry({ kind, status = 0 }: HttpErrorFacts): boolean {
+  return kind === 'status' ? RETRYABLE_STATUS.has(status) : kind !== 'aborted' && kind !== 'response';
+}
+
+/** Whether an error is an {@link HttpError}, also of another copy of this package. @publicApi */
+export function isHttpError(error: unknown): error is HttpError {
+  return typeof error === 'object' && error !== null && Reflect.get(error, BRAND) === true;
 }
 
 const REQUEST_ID_HEADERS = ['x-request-id', 'apim-request-id', 'request-id', 'x-correlation-id'] as const;

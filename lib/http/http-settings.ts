@@ -1,8 +1,9 @@
-import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import type { PoolLimits } from '../core/index.js';
+import { checkGroup, oneOf, positiveDuration, type Rule } from '../core/option-rules.js';
+import { type DialSettings, type HttpDialOptions, resolveDialSettings } from './dial-settings.js';
 
 /**
- * How an idle connection is checked in the background.
+ * How a connection of the pool's minimum is kept warm, and checked by that. (With HTTP/2 it is a PING, and these say nothing.)
  *
  * @publicApi
  */
@@ -14,18 +15,34 @@ export interface HttpHealthCheck {
 }
 
 /**
- * What {@link httpPool} takes: where to connect, what to send with every request, and the pool's limits.
- *
- * The limits' defaults differ from other pools' where HTTP asks for it: `minConnections` 0 and `maxIdleTimeMs` 4 000,
- * since servers close idle sockets after 5 s or so; `healthCheckIntervalMs` 3 000, which keeps a minimum warm under that;
- * `validateAfterIdleMs` Infinity, because a socket that closes says so itself; `createTimeoutMs` 5 000;
- * `maxLifetimeMs` 600 000, so that a change of DNS or of a balancer's targets is followed.
+ * Which requests are sent once more, over a fresh socket, when the socket that they went over was closed by the server
+ * before it answered: those whose method says that twice is as good as once, all, or none.
  *
  * @publicApi
  */
-export interface HttpPoolOptions extends PoolLimits {
-  /** `http:` or `https:`, without credentials, query or fragment. Every request stays below it. */
-  readonly baseURL: string;
+export type HttpReplay = 'idempotent' | 'always' | 'never';
+
+/** Limits of HTTP/2. @publicApi */
+export interface Http2Options {
+  /**
+   * Sessions (sockets) at most; each carries as many requests as its server allows. Where that is fewer than the pool's
+   * connections, requests wait for one another. Those that their server has told to go finish beside them. Default: 4.
+   */
+  readonly maxSessions?: number;
+}
+
+/**
+ * What {@link httpPool} takes: where to connect, what to send with every request, and the pool's limits.
+ *
+ * The limits' defaults differ from other pools' where HTTP asks for it: `minConnections` 0, since servers close idle sockets
+ * after 5 s or so; `maxIdleTimeMs` 600 000, a ceiling over what is learned from the server (see `keepAliveMs`);
+ * `healthCheckIntervalMs` 3 000, the pace at which a minimum is kept warm under that (with `h2` 30 000);
+ * `validateAfterIdleMs` Infinity, because a socket that closes says so itself; `createTimeoutMs` 5 000; `maxLifetimeMs`
+ * 600 000, so that a change of DNS or of a balancer's targets is followed.
+ *
+ * @publicApi
+ */
+export interface HttpPoolOptions extends PoolLimits, HttpDialOptions {
   /** Sent with every request; the place for an API key. */
   readonly headers?: Readonly<Record<string, string>>;
   /** The whole of one request, body included. A request's own `timeout` goes before it. Default: 60 000. */
@@ -34,72 +51,134 @@ export interface HttpPoolOptions extends PoolLimits {
   readonly maxResponseBytes?: number;
   /** Default: 16 MiB. */
   readonly maxRequestBytes?: number;
-  /** For `https:`: `ca`, `cert`, `key`, `servername` and the like, as `tls.connect` takes them. */
-  readonly tls?: TlsOptions;
   /** `false` turns the background check off. */
   readonly healthCheck?: HttpHealthCheck | false;
+  /** What sends requests: Node's own `http`, or undici, which costs less than half of it. Default: `node`. */
+  readonly transport?: 'node' | 'undici';
+  /** With `h2` a connection is a place for one request on one of few shared sessions. Default: `http/1.1`. */
+  readonly protocol?: 'http/1.1' | 'h2';
+  /** Default: `idempotent`. A request's own `replay: true` or `false` goes before it. */
+  readonly replay?: HttpReplay;
+  /**
+   * How long a socket may lie idle, as long as the server gives no hint (`Keep-Alive: timeout=…`). Default: 4 000, since
+   * many a server closes after 5 s.
+   */
+  readonly keepAliveMs?: number;
+  /** For `protocol: 'h2'`. */
+  readonly h2?: Http2Options;
+}
+
+declare module 'axios' {
+  interface AxiosRequestConfig {
+    /**
+     * Of a pool of `nestjs-pools/http`: whether this request may be sent a second time when its socket is closed before the
+     * server has answered. Default: by the pool's `replay`.
+     */
+    replay?: boolean;
+  }
 }
 
 /** HTTP's own settings, checked and complete. @internal */
 export interface HttpSettings {
   readonly base: URL;
+  readonly dial: DialSettings;
   readonly headers: Readonly<Record<string, string>>;
   readonly requestTimeoutMs: number;
   readonly maxResponseBytes: number;
   readonly maxRequestBytes: number;
-  readonly tls: TlsOptions;
   readonly healthCheck: Required<HttpHealthCheck> | false;
+  readonly transport: 'node' | 'undici';
+  readonly protocol: 'http/1.1' | 'h2';
+  readonly replay: HttpReplay;
+  readonly keepAliveMs: number;
+  /** What the pool gives a create: as long may opening a socket in place of a dead one take. */
+  readonly createTimeoutMs: number;
+  /** How old a connection may get, and with HTTP/2 a session. */
+  readonly maxLifetimeMs: number;
+  readonly h2: Required<Http2Options>;
 }
 
 const MIB = 1024 * 1024;
 
+const size: Rule = (value) => (typeof value === 'number' && value > 0 ? undefined : 'a number above 0');
+const atLeastOne: Rule = (value) =>
+  Number.isSafeInteger(value) && (value as number) >= 1 ? undefined : 'a whole number from 1';
+const text =
+  (example: string): Rule =>
+  (value) =>
+    typeof value === 'string' ? undefined : `a text, such as ${example}`;
+const checkOrFalse: Rule = (value) =>
+  value === false || (typeof value === 'object' && value !== null) ? undefined : 'an object, or false';
+const group: Rule = (value) => (typeof value === 'object' && value !== null ? undefined : 'an object');
+
+/** Of what the dialer reads, and checks. */
+const elsewhere: Rule = () => undefined;
+
+const RULES: Record<Exclude<keyof HttpPoolOptions, keyof PoolLimits>, Rule> = {
+  baseURL: elsewhere,
+  tls: elsewhere,
+  socketPath: elsewhere,
+  proxy: elsewhere,
+  network: elsewhere,
+  headers: group,
+  requestTimeoutMs: positiveDuration,
+  maxResponseBytes: size,
+  maxRequestBytes: size,
+  healthCheck: checkOrFalse,
+  transport: oneOf('node', 'undici'),
+  protocol: oneOf('http/1.1', 'h2'),
+  replay: oneOf('idempotent', 'always', 'never'),
+  keepAliveMs: positiveDuration,
+  h2: group,
+};
+const HEALTH_CHECK: Record<keyof HttpHealthCheck, Rule> = { method: text('GET'), path: text('/health') };
+const H2: Record<keyof Http2Options, Rule> = { maxSessions: atLeastOne };
+
 /** Fills in HTTP's defaults; what is wrong goes on the list of problems, by name and without its value. @internal */
 export function resolveHttpSettings(
   options: Omit<HttpPoolOptions, keyof PoolLimits>,
+  { createTimeoutMs, maxLifetimeMs }: Required<Pick<PoolLimits, 'createTimeoutMs' | 'maxLifetimeMs'>>,
   problems: string[],
 ): HttpSettings {
-  const { baseURL, headers = {}, tls = {}, healthCheck = {}, ...others } = options;
-  const { requestTimeoutMs = 60_000, maxResponseBytes = 64 * MIB, maxRequestBytes = 16 * MIB, ...unknown } = others;
-  problems.push(...Object.keys(unknown).map((key) => `${key}: no such option of httpPool`));
-  for (const [key, value] of Object.entries({ requestTimeoutMs, maxResponseBytes, maxRequestBytes })) {
-    if (typeof value !== 'number' || !(value > 0)) problems.push(`${key}: expected a number above 0`);
-  }
-  for (const [name, value] of Object.entries(headers)) {
-    // The value may be a key: only the header's name is told.
-    if (typeof value !== 'string') problems.push(`headers.${name}: expected a text`);
-    else if (/[\r\n\0]/.test(value)) problems.push(`headers.${name}: must not hold line breaks`);
+  const { headers = {}, healthCheck = {}, transport = 'node', protocol = 'http/1.1', h2 = {}, ...own } = options;
+  problems.push(...checkGroup(RULES, options));
+  const dial = resolveDialSettings(options, problems);
+  problems.push(...headerProblems(headers));
+  if (healthCheck !== false) problems.push(...nested(HEALTH_CHECK, healthCheck, 'healthCheck.'));
+  problems.push(...nested(H2, h2, 'h2.'));
+  if (protocol === 'h2' && transport === 'undici') {
+    problems.push("transport: must not be 'undici' with protocol 'h2', which has a transport of its own");
   }
   return {
-    base: resolveBaseURL(baseURL, problems),
+    base: dial.base,
+    dial,
     headers,
-    requestTimeoutMs,
-    maxResponseBytes,
-    maxRequestBytes,
-    tls,
-    healthCheck: resolveHealthCheck(healthCheck, problems),
+    requestTimeoutMs: own.requestTimeoutMs ?? 60_000,
+    maxResponseBytes: own.maxResponseBytes ?? 64 * MIB,
+    maxRequestBytes: own.maxRequestBytes ?? 16 * MIB,
+    healthCheck: healthCheck !== false && { method: healthCheck?.method ?? 'HEAD', path: healthCheck?.path ?? '' },
+    transport,
+    protocol,
+    replay: own.replay ?? 'idempotent',
+    keepAliveMs: own.keepAliveMs ?? 4_000,
+    createTimeoutMs,
+    maxLifetimeMs,
+    h2: { maxSessions: h2?.maxSessions ?? 4 },
   };
 }
 
-function resolveHealthCheck(check: HttpHealthCheck | false, problems: string[]): HttpSettings['healthCheck'] {
-  if (check === false) return false;
-  const { method = 'HEAD', path = '', ...unknown } = check;
-  problems.push(...Object.keys(unknown).map((key) => `healthCheck.${key}: no such option`));
-  if (typeof method !== 'string') problems.push('healthCheck.method: expected a text, such as GET');
-  if (typeof path !== 'string') problems.push('healthCheck.path: expected a text, such as /health');
-  return { method, path };
+/** What is no object at all has been named already. */
+function nested(rules: Readonly<Record<string, Rule>>, values: object, prefix: string): string[] {
+  return group(values) === undefined ? checkGroup(rules, values, prefix) : [];
 }
 
-function resolveBaseURL(baseURL: unknown, problems: string[]): URL {
-  const url = typeof baseURL === 'string' && URL.canParse(baseURL) ? new URL(baseURL) : undefined;
-  if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
-    problems.push('baseURL: expected a URL such as https://api.example.com/v1');
-    return new URL('http://invalid.invalid');
-  }
-  if (url.username !== '' || url.password !== '') {
-    problems.push('baseURL: must hold no user or password; send them as a header');
-  }
-  if (url.search !== '' || url.hash !== '') problems.push('baseURL: must hold no query and no fragment');
-  return url;
+function headerProblems(headers: Readonly<Record<string, unknown>>): string[] {
+  if (group(headers) !== undefined) return [];
+  // The value may be a key: only the header's name is told.
+  return Object.entries(headers).flatMap(([name, value]) => {
+    if (typeof value !== 'string') return [`headers.${name}: expected a text`];
+    return /[\r\n\0]/.test(value) ? [`headers.${name}: must not hold line breaks`] : [];
+  });
 }
 
 /** The base URL as axios wants it: without a slash at its end. @internal */

@@ -1,0 +1,29 @@
+import type { Socket } from 'node:net';
+import type { AxiosAdapter } from 'axios';
+import type { Forwarding } from './dialer.js';
+import type { HttpSettings } from './http-settings.js';
+
+/**
+ * What carries the requests of one connection over one socket that is open already. It never opens another one: once the
+ * socket is gone, every request over it fails, and the connection decides what follows.
+ *
+ * @internal
+ */
+export interface HttpTransport {
+  /**
+   * Sends one request. It is never asked for two at the same time: the next one comes when the answer before it has been read
+   * to its end, or its stream has closed. `config.signal` is not set: a request is ended by the end of its socket.
+   *
+   * What it rejects with may be anything that has a `code`; the connection makes an {@link HttpError} of it.
+   */
+  readonly adapter: AxiosAdapter;
+  /** Lets go of what it holds besides the socket, which its owner closes. */
+  close(): void;
+}
+
+/**
+ * Makes a transport for a socket. `forward` is there where `http:` goes through a proxy.
+ *
+ * @internal
+ */
+export type TransportMaker = (socket: Socket, settings: HttpSettings, forward: Forwarding | undefined) => HttpTransport;
