@@ -13,12 +13,14 @@ export const DEFAULT_MAX_CONNECTIONS = 20;
 /** What is expected of a value, in words, if it is not that. @internal */
 export type Rule = (value: unknown) => string | undefined;
 
-const duration: Rule = (value) =>
+/** @internal */
+export const duration: Rule = (value) =>
   typeof value === 'number' && value >= 0 ? undefined : 'a number of milliseconds from 0, or Infinity';
 /** @internal */
 export const positiveDuration: Rule = (value) =>
   typeof value === 'number' && value > 0 ? undefined : 'a number of milliseconds above 0, or Infinity';
-const wholeFrom =
+/** @internal */
+export const wholeFrom =
   (least: number): Rule =>
   (value) =>
     Number.isSafeInteger(value) && (value as number) >= least ? undefined : `a whole number from ${least}`;
@@ -41,7 +43,33 @@ export const oneOf =
     words.includes(value as string) ? undefined : words.map((word) => `'${word}'`).join(' or ');
 /** @internal */
 export const yesOrNo: Rule = (value) => (typeof value === 'boolean' ? undefined : 'true or false');
-const group: Rule = (value) => (typeof value === 'object' && value !== null ? undefined : 'an object');
+/** @internal */
+export const group: Rule = (value) => (typeof value === 'object' && value !== null ? undefined : 'an object');
+/** @internal */
+export const text: Rule = (value) => (typeof value === 'string' ? undefined : 'a text');
+/** @internal */
+export const someText: Rule = (value) =>
+  typeof value === 'string' && value !== '' ? undefined : 'a text that is not empty';
+/** @internal */
+export const someTexts: Rule = (value) =>
+  Array.isArray(value) && value.every((item) => someText(item) === undefined) ? undefined : 'a list of texts';
+/** @internal */
+export const someFunction: Rule = (value) => (typeof value === 'function' ? undefined : 'a function');
+/** @internal */
+export const portNumber: Rule = (value) =>
+  Number.isInteger(value) && (value as number) > 0 && (value as number) < 65_536
+    ? undefined
+    : 'a whole number from 1 to 65535';
+/** How often something is done again: a number, or `true` for as often as usual. @internal */
+export const repetitions: Rule = (value) =>
+  typeof value === 'boolean' || wholeFrom(0)(value) === undefined ? undefined : 'a whole number from 0, or true';
+/** What satisfies one of them. @internal */
+export const either =
+  (...rules: readonly Rule[]): Rule =>
+  (value) => {
+    const expected = rules.map((rule) => rule(value));
+    return expected.includes(undefined) ? undefined : expected.join(' or ');
+  };
 
 const LIMITS: Record<keyof PoolLimits, Rule> = {
   minConnections: wholeFrom(0),

@@ -1,5 +1,5 @@
 import type { PoolLimits } from '../core/index.js';
-import { checkGroup, oneOf, positiveDuration, type Rule } from '../core/option-rules.js';
+import { checkGroup, group, oneOf, positiveDuration, type Rule, wholeFrom } from '../core/option-rules.js';
 import { type DialSettings, type HttpDialOptions, resolveDialSettings } from './dial-settings.js';
 
 /**
@@ -101,15 +101,12 @@ export interface HttpSettings {
 const MIB = 1024 * 1024;
 
 const size: Rule = (value) => (typeof value === 'number' && value > 0 ? undefined : 'a number above 0');
-const atLeastOne: Rule = (value) =>
-  Number.isSafeInteger(value) && (value as number) >= 1 ? undefined : 'a whole number from 1';
-const text =
+const textLike =
   (example: string): Rule =>
   (value) =>
     typeof value === 'string' ? undefined : `a text, such as ${example}`;
 const checkOrFalse: Rule = (value) =>
   value === false || (typeof value === 'object' && value !== null) ? undefined : 'an object, or false';
-const group: Rule = (value) => (typeof value === 'object' && value !== null ? undefined : 'an object');
 
 /** Of what the dialer reads, and checks. */
 const elsewhere: Rule = () => undefined;
@@ -131,8 +128,8 @@ const RULES: Record<Exclude<keyof HttpPoolOptions, keyof PoolLimits>, Rule> = {
   keepAliveMs: positiveDuration,
   h2: group,
 };
-const HEALTH_CHECK: Record<keyof HttpHealthCheck, Rule> = { method: text('GET'), path: text('/health') };
-const H2: Record<keyof Http2Options, Rule> = { maxSessions: atLeastOne };
+const HEALTH_CHECK: Record<keyof HttpHealthCheck, Rule> = { method: textLike('GET'), path: textLike('/health') };
+const H2: Record<keyof Http2Options, Rule> = { maxSessions: wholeFrom(1) };
 
 /** Fills in HTTP's defaults; what is wrong goes on the list of problems, by name and without its value. @internal */
 export function resolveHttpSettings(

@@ -1,6 +1,6 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
-import { checkGroup, type Rule, shapeOf } from '../core/option-rules.js';
+import { checkGroup, group, type Rule, shapeOf, text } from '../core/option-rules.js';
 import { proxyOfEnvironment } from './proxy-environment.js';
 import { tlsProblems } from './tls-sessions.js';
 
@@ -29,8 +29,6 @@ export interface ProxySettings {
 
 const EXPECTED = 'expected http://host:port or https://host:port, with user and password at most';
 
-const text: Rule = (value) => (typeof value === 'string' ? undefined : 'a text');
-const group: Rule = (value) => (typeof value === 'object' && value !== null ? undefined : 'an object');
 const PROXY: Record<keyof HttpProxyOptions, Rule> = { url: text, headers: group, tls: group };
 
 /** The proxy to a base URL, by the option or else by the environment. @internal */

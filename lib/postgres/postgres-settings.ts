@@ -2,7 +2,21 @@ import type { Duplex } from 'node:stream';
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { Client, type ClientConfig, type CustomTypesConfig } from 'pg';
 import type { PoolLimits } from '../core/index.js';
-import { checkGroup, nearest, oneOf, positiveDuration, type Rule, yesOrNo } from '../core/option-rules.js';
+import {
+  checkGroup,
+  either,
+  group,
+  nearest,
+  oneOf,
+  portNumber,
+  positiveDuration,
+  type Rule,
+  someFunction,
+  someText,
+  someTexts,
+  text,
+  yesOrNo,
+} from '../core/option-rules.js';
 
 /**
  * What {@link postgresPool} takes: where to connect and as whom, what becomes of a session between two borrowers, and the
@@ -75,30 +89,13 @@ export interface PostgresPoolOptions extends PoolLimits {
 
 type OwnOptions = Omit<PostgresPoolOptions, keyof PoolLimits>;
 
-const text: Rule = (value) => (typeof value === 'string' ? undefined : 'a text');
-const someText: Rule = (value) => (typeof value === 'string' && value !== '' ? undefined : 'a text that is not empty');
-const someFunction: Rule = (value) => (typeof value === 'function' ? undefined : 'a function');
-const group: Rule = (value) => (typeof value === 'object' && value !== null ? undefined : 'an object');
-const either =
-  (first: Rule, second: Rule): Rule =>
-  (value) => {
-    const expected = first(value);
-    return expected === undefined || second(value) === undefined ? undefined : `${expected} or ${second(value)}`;
-  };
-const texts: Rule = (value) =>
-  Array.isArray(value) && value.every((item) => someText(item) === undefined) ? undefined : 'a list of texts';
 const milliseconds: Rule = (value) =>
   Number.isInteger(value) && (value as number) >= 0 ? undefined : 'a whole number of milliseconds';
 const no: Rule = (value) => (value === false ? undefined : 'false');
-const port: Rule = (value) =>
-  Number.isInteger(value) && (value as number) > 0 && (value as number) < 65_536
-    ? undefined
-    : 'a whole number from 1 to 65535';
-
 const RULES: Record<keyof OwnOptions, Rule> = {
   connectionString: someText,
   host: someText,
-  port,
+  port: portNumber,
   user: someText,
   database: someText,
   password: either(text, someFunction),
@@ -118,7 +115,7 @@ const RULES: Record<keyof OwnOptions, Rule> = {
   types: group,
   stream: someFunction,
   statementTimeoutMs: positiveDuration,
-  onConnect: either(either(someText, texts), someFunction),
+  onConnect: either(someText, someTexts, someFunction),
   resetQuery: someText,
   healthCheck: either(text, no),
 };

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { tellingAtOnce } from '../core/abort-listening.js';
 import type { Lease } from '../core/index.js';
-import { ACQUIRE, checkGroup, oneOf, positiveDuration, type Rule, yesOrNo } from '../core/option-rules.js';
+import { ACQUIRE, checkGroup, oneOf, positiveDuration, repetitions, type Rule, yesOrNo } from '../core/option-rules.js';
 import { CancelGuard } from './cancel-guard.js';
 import { isQuiet, isUsable, type PooledClient } from './pooled-client.js';
 import type { PostgresAcquireOptions, PostgresPool } from './postgres-pool.js';
@@ -25,18 +25,13 @@ export interface TransactionOptions extends PostgresAcquireOptions {
   readonly signal?: AbortSignal;
 }
 
-const times: Rule = (value) =>
-  typeof value === 'boolean' || (Number.isSafeInteger(value) && (value as number) >= 0)
-    ? undefined
-    : 'a whole number from 0, or true';
-
 const RULES: Record<keyof TransactionOptions, Rule> = {
   ...ACQUIRE,
   statementTimeoutMs: positiveDuration,
   isolation: oneOf('read committed', 'repeatable read', 'serializable'),
   readOnly: yesOrNo,
   deferrable: yesOrNo,
-  retrySerialization: times,
+  retrySerialization: repetitions,
 };
 
 /** Every problem of a transaction's options, in words. @internal */

@@ -7,13 +7,16 @@
  *     npm run bench:upstreams -- --check                   fails where ours is behind the best peer by more than 5 %
  *
  * The contenders of a kind take turns within each round, in an order that changes, so that all have the machine's good and
- * bad moments; figures are medians over the rounds. Every pool may open {@link CONNECTIONS}.
+ * bad moments; figures are medians over the rounds, and so are ratios, each of two neighbours in one round. Every pool may
+ * open {@link CONNECTIONS}.
  */
 import { parseArgs } from 'node:util';
 import { digits, times } from './figures.mjs';
 
 const CALLERS = [1, 10, 100];
 const CONNECTIONS = 10;
+const WARM_UP_MS = 300;
+const COLD_ROUNDS = 9;
 /** What one may be behind the best peer. */
 const ALLOWANCE = 0.05;
 
@@ -22,8 +25,8 @@ const KINDS = ['http', 'postgres', 'mysql', 'redis'];
 const { values: options } = parseArgs({
   options: {
     only: { type: 'string', default: KINDS.join(',') },
-    rounds: { type: 'string', default: '9' },
-    ms: { type: 'string', default: '400' },
+    rounds: { type: 'string', default: '31' },
+    ms: { type: 'string', default: '100' },
     check: { type: 'boolean', default: false },
   },
 });
@@ -63,20 +66,23 @@ if (options.check && isBehind) process.exitCode = 1;
 
 /** @param {Contender[]} contenders @param {number} callers */
 async function compare(contenders, callers) {
+  // Everybody's code is compiled before anybody's is measured.
+  for (let round = 0; round < 2; round += 1) {
+    for (const { call } of contenders) await load(call, callers, WARM_UP_MS);
+  }
   const figures = contenders.map(() => ({ perSecond: [], cpu: [] }));
-  for (let round = -1; round < rounds; round += 1) {
+  for (let round = 0; round < rounds; round += 1) {
     for (const index of orderOf(round, contenders.length)) {
-      const { perSecond, cpu } = await load(contenders[index].call, callers);
-      if (round < 0) continue; // everybody warms up first
+      const { perSecond, cpu } = await load(contenders[index].call, callers, windowMs);
       figures[index].perSecond.push(perSecond);
       figures[index].cpu.push(cpu);
     }
   }
-  return figures.map(({ perSecond, cpu }) => ({ perSecond: median(perSecond), cpu: median(cpu) }));
+  return figures;
 }
 
-async function load(call, callers) {
-  const until = performance.now() + windowMs;
+async function load(call, callers, forMs) {
+  const until = performance.now() + forMs;
   let calls = 0;
   const cpuBefore = process.cpuUsage();
   const began = performance.now();
@@ -95,7 +101,8 @@ async function load(call, callers) {
 /** A pool that has opened nothing yet, and a hundred callers at once: how long until each has one answer. */
 async function coldBursts(makers) {
   const bursts = makers.map(() => []);
-  for (let round = 0; round < rounds; round += 1) {
+  const coldRounds = Math.min(rounds, COLD_ROUNDS);
+  for (let round = 0; round < coldRounds; round += 1) {
     for (const index of orderOf(round, makers.length)) {
       const contender = makers[index]();
       const began = performance.now();
@@ -110,13 +117,16 @@ async function coldBursts(makers) {
 function report(name, { what, cpuBeside }, contenders, tables, cold) {
   console.log(`\n### ${name}: ${what}\n`);
   console.log(
-    `node ${process.version}, ${CONNECTIONS} connections each, medians of ${rounds} rounds of ${windowMs} ms\n`,
+    `node ${process.version}, ${CONNECTIONS} connections each, medians of ${rounds} rounds of ${windowMs} ms each\n`,
   );
   const heads = CALLERS.flatMap((callers) => [`${callers} callers, calls/s`, 'µs of CPU']);
   console.log(row(['', ...heads, '100 callers, cold: ms']));
   console.log(row(['---', ...heads.map(() => '---:'), '---:']));
   contenders.forEach((contender, index) => {
-    const cells = tables.flatMap(({ figures }) => [digits(figures[index].perSecond), digits(figures[index].cpu)]);
+    const cells = tables.flatMap(({ figures }) => {
+      const { perSecond, cpu } = figures[index];
+      return [digits(median(perSecond)), digits(median(cpu))];
+    });
     console.log(
       row([contender.is === 'ours' ? `**${contender.name}**` : contender.name, ...cells, digits(cold[index])]),
     );
@@ -126,24 +136,36 @@ function report(name, { what, cpuBeside }, contenders, tables, cold) {
   const beside = contenders.findIndex((contender) => contender.name === cpuBeside);
   if (beside < 0) return;
   const { figures } = tables.at(-1);
-  const ratios = contenders.map(({ name: who }, index) => `${who} ${times(figures[index].cpu / figures[beside].cpu)}`);
+  const ratios = contenders.map(
+    ({ name: who }, index) => `${who} ${times(ratio(figures[index].cpu, figures[beside].cpu))}`,
+  );
   console.log(`CPU per call as a multiple of ${cpuBeside} alone, 100 callers: ${ratios.join(', ')}`);
 }
 
 /** Each of ours beside the best peer that does as much. */
 function verdict(contenders, figures, callers) {
   const peers = contenders.flatMap(({ is, name }, index) => (is === 'peer' ? { name, ...figures[index] } : []));
-  const best = peers.reduce((one, other) => (other.perSecond > one.perSecond ? other : one));
+  const best = peers.reduce((one, other) => (median(other.perSecond) > median(one.perSecond) ? other : one));
   contenders.forEach(({ is, name }, index) => {
     if (is !== 'ours') return;
-    const ratio = figures[index].perSecond / best.perSecond;
-    const isWorse = ratio < 1 - ALLOWANCE;
+    const ofBest = ratio(figures[index].perSecond, best.perSecond);
+    const isWorse = ofBest < 1 - ALLOWANCE;
     isBehind ||= isWorse;
-    console.log(`${callers} callers: ${name} ${times(ratio)} of ${best.name}${isWorse ? ' ← BEHIND' : ''}`);
+    const cpu = times(ratio(figures[index].cpu, best.cpu));
+    console.log(
+      `${callers} callers: ${name} ${times(ofBest)} of ${best.name}, CPU ${cpu}${isWorse ? ' ← BEHIND' : ''}`,
+    );
   });
 }
 
-const row = (cells) => `| ${cells.join(' | ')} |`;
+/** Of two in the same rounds, the median of what they were to each other. */
+function ratio(these, those) {
+  return median(these.map((value, round) => value / those[round]));
+}
+
+function row(cells) {
+  return `| ${cells.join(' | ')} |`;
+}
 
 /** Another first one in each round, and backwards in every second. */
 function orderOf(round, length) {
