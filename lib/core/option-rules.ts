@@ -44,7 +44,8 @@ export const oneOf =
 /** @internal */
 export const yesOrNo: Rule = (value) => (typeof value === 'boolean' ? undefined : 'true or false');
 /** @internal */
-export const group: Rule = (value) => (typeof value === 'object' && value !== null ? undefined : 'an object');
+export const group: Rule = (value) =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? undefined : 'an object';
 /** @internal */
 export const text: Rule = (value) => (typeof value === 'string' ? undefined : 'a text');
 /** @internal */

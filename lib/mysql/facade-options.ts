@@ -1,5 +1,5 @@
 import { PoolOptionsError } from '../core/index.js';
-import { checkGroup, type Rule, yesOrNo } from '../core/option-rules.js';
+import { checkGroup, positiveDuration, type Rule, yesOrNo } from '../core/option-rules.js';
 import { MysqlPool } from './mysql-pool.js';
 
 /**
@@ -24,10 +24,7 @@ export interface MysqlFacadeOptions {
 /** @internal */
 export type MysqlFacadeSettings = Required<MysqlFacadeOptions>;
 
-const duration: Rule = (value) =>
-  typeof value === 'number' && value >= 0 ? undefined : 'a number of milliseconds from 0, or Infinity';
-
-const RULES: Record<keyof MysqlFacadeOptions, Rule> = { endClosesPool: yesOrNo, endTimeoutMs: duration };
+const RULES: Record<keyof MysqlFacadeOptions, Rule> = { endClosesPool: yesOrNo, endTimeoutMs: positiveDuration };
 
 /** @internal */
 export function resolveFacadeOptions(caller: string, pool: unknown, options: MysqlFacadeOptions): MysqlFacadeSettings {

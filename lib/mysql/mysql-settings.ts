@@ -1,31 +1,27 @@
 import type { PoolLimits } from '../core/index.js';
-import { checkGroup, nearest, oneOf, type Rule, yesOrNo } from '../core/option-rules.js';
+import {
+  checkGroup,
+  either,
+  group,
+  nearest,
+  oneOf,
+  portNumber,
+  type Rule,
+  someFunction,
+  someText,
+  someTexts,
+  text,
+  wholeFrom,
+  yesOrNo,
+} from '../core/option-rules.js';
 import type { MysqlPoolOptions } from './mysql-pool-options.js';
 import { Charsets, ConnectionConfig, type DriverConfig, SECRETS } from './mysql2-internals.js';
 import { readUri } from './mysql-uri.js';
 
 type OwnOptions = Omit<MysqlPoolOptions, keyof PoolLimits>;
 
-const text: Rule = (value) => (typeof value === 'string' ? undefined : 'a text');
-const someText: Rule = (value) => (typeof value === 'string' && value !== '' ? undefined : 'a text');
-const someFunction: Rule = (value) => (typeof value === 'function' ? undefined : 'a function');
-const group: Rule = (value) =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? undefined : 'an object';
-const either =
-  (first: Rule, second: Rule): Rule =>
-  (value) => {
-    const expected = first(value);
-    return expected === undefined ? undefined : second(value) && `${expected} or ${second(value)}`;
-  };
-const texts: Rule = (value) =>
-  Array.isArray(value) && value.every((item) => someText(item) === undefined) ? undefined : 'a list of texts';
-const whole: Rule = (value) =>
-  Number.isSafeInteger(value) && (value as number) >= 0 ? undefined : 'a whole number from 0';
-const port: Rule = (value) =>
-  Number.isInteger(value) && (value as number) > 0 && (value as number) < 65_536
-    ? undefined
-    : 'a whole number from 1 to 65535';
-const sql = either(someText, texts);
+const whole = wholeFrom(0);
+const sql = either(someText, someTexts);
 const ownSql: Rule = (value) =>
   typeof value === 'object' && value !== null && Object.keys(value).join() === 'sql'
     ? sql((value as { sql?: unknown }).sql) && '{ sql: a text or a list of texts }'
@@ -42,7 +38,7 @@ const timezone: Rule = (value) =>
 const RULES: Record<keyof OwnOptions, Rule> = {
   uri: someText,
   host: someText,
-  port,
+  port: portNumber,
   user: text,
   database: text,
   socketPath: someText,
@@ -59,7 +55,7 @@ const RULES: Record<keyof OwnOptions, Rule> = {
   charsetNumber,
   timezone,
   compress: yesOrNo,
-  flags: texts,
+  flags: someTexts,
   connectAttributes: group,
   insecureAuth: yesOrNo,
   enableCleartextPlugin: yesOrNo,
@@ -71,7 +67,7 @@ const RULES: Record<keyof OwnOptions, Rule> = {
   namedPlaceholders: yesOrNo,
   maxPreparedStatements: whole,
   typeCast: either(yesOrNo, someFunction),
-  dateStrings: either(yesOrNo, texts),
+  dateStrings: either(yesOrNo, someTexts),
   decimalNumbers: yesOrNo,
   supportBigNumbers: yesOrNo,
   bigNumberStrings: yesOrNo,

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
 import { tellingAtOnce } from '../core/abort-listening.js';
 import type { AcquireOptions, Lease } from '../core/index.js';
-import { ACQUIRE, checkGroup, oneOf, type Rule, yesOrNo } from '../core/option-rules.js';
+import { ACQUIRE, checkGroup, oneOf, repetitions, type Rule, yesOrNo } from '../core/option-rules.js';
 import { CancelGuard } from './cancel-guard.js';
 import type { MysqlPool } from './mysql-pool.js';
 import { type PooledConnection, pooledConnectionOf } from './pooled-connection.js';
@@ -24,17 +24,12 @@ export interface MysqlTransactionOptions extends AcquireOptions {
   readonly signal?: AbortSignal;
 }
 
-const times: Rule = (value) =>
-  typeof value === 'boolean' || (Number.isSafeInteger(value) && (value as number) >= 0)
-    ? undefined
-    : 'a whole number from 0, or true';
-
 const RULES: Record<keyof MysqlTransactionOptions, Rule> = {
   ...ACQUIRE,
   isolation: oneOf('read uncommitted', 'read committed', 'repeatable read', 'serializable'),
   readOnly: yesOrNo,
   consistentSnapshot: yesOrNo,
-  retryDeadlocks: times,
+  retryDeadlocks: repetitions,
 };
 
 /** Every problem of a transaction's options, in words. @internal */

@@ -1,5 +1,5 @@
 import type { RedisOptions } from 'ioredis';
-import { oneOf, type Rule, wholeOrInfinity, yesOrNo } from '../core/option-rules.js';
+import { either, oneOf, type Rule, wholeOrInfinity, yesOrNo } from '../core/option-rules.js';
 
 /**
  * What the pool does itself, or must not have done behind its back: the value it sets, and why no other can be given.
@@ -45,11 +45,6 @@ const numeral =
     Number(value) <= most
       ? undefined
       : expected;
-const either =
-  (...rules: readonly Rule[]): Rule =>
-  (value) =>
-    rules.some((rule) => rule(value) === undefined) ? undefined : rules.map((rule) => rule(value)).join(' or ');
-
 /** Every option of ioredis 6 that goes through: a compile error says which one is new. */
 const PASSED: Record<keyof PassedOptions, Rule> = {
   // A URL in this place would put the password that it holds into every message that names the host.

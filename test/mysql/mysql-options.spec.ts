@@ -38,8 +38,8 @@ describe('the options of mysqlPool', () => {
       "timezone: expected 'local', 'Z' or ±HH:MM, got a text",
       "reset: expected 'connection' or 'transactions' or 'none' or { sql }, got a text",
       "cancel: expected 'kill' or 'close', got a text",
-      'onConnect: expected a text or a list of texts or a function, got an array',
-      'ssl: expected a text or an object, got a value of type boolean',
+      'onConnect: expected a text that is not empty or a list of texts or a function, got an array',
+      'ssl: expected a text that is not empty or an object, got a value of type boolean',
     ]);
   });
 
@@ -138,7 +138,7 @@ describe('the options of asMysqlPool and asMysqlDriver', () => {
           problems: [
             'pool: expected a MysqlPool, as mysqlPool() makes it',
             'endClosesPool: expected true or false, got another number',
-            'endTimeoutMs: expected a number of milliseconds from 0, or Infinity, got a negative number',
+            'endTimeoutMs: expected a number of milliseconds above 0, or Infinity, got a negative number',
             'nonsense: no such option',
           ],
         }),

@@ -140,9 +140,14 @@ function viewsOf(value: unknown): string[] {
     if (typeof part !== 'object' || part === null) return part;
     if (seen.has(part)) return '[again]';
     seen.add(part);
-    return part instanceof Error ? { ...part, message: part.message, stack: part.stack, cause: part.cause } : part;
+    // What JSON leaves out of an error, a logger puts back.
+    return part instanceof Error ? Object.assign({}, part, shownOf(part)) : part;
   });
   return plain === undefined ? views : [...views, plain];
+}
+
+function shownOf({ message, stack, cause }: Error): object {
+  return { message, stack, cause };
 }
 
 class RecordingLogger implements LoggerService {
