@@ -240,7 +240,7 @@ describeWith(found, 'asMysqlPool', (server) => {
   });
 
   it("gives the pool's own errors where there is none of mysql2's", async () => {
-    const pool = poolOf({ ...address, maxConnections: 1, acquireTimeoutMs: 20 });
+    const pool = poolOf({ ...address, maxConnections: 1, acquireTimeoutMs: 1_000 });
     const facade = asMysqlPool(pool);
     const held = await connectionFrom(facade);
     expect(await failure(connectionFrom(facade))).toMatchObject({ code: 'POOL_ACQUIRE_TIMEOUT' });
