@@ -17,16 +17,15 @@ import { MysqlPoolFacade } from './mysql-pool-facade.js';
  * | | mysql2's pool | here |
  * |---|---|---|
  * | a connection comes back | as it is, unless `resetOnRelease` | reset, as the pool's `reset` says: `SET SESSION` in a `connection` listener lasts for one lease; use `onConnect` |
- * | an idle connection dies | `error` ends the process unless somebody listens, in some cases | never |
- * | a connection cannot be opened | the driver's error; others that wait stay waiting | the driver's error too, not wrapped |
  * | no connection in time | waits without an end | after `acquireTimeoutMs`: {@link AcquireTimeoutError}; likewise the pool's other errors: {@link PoolDownError}, {@link PoolExhaustedError}, … |
  * | `acquire` | not for one that has waited for it | for each lease |
  * | `release` | not where somebody waits for it | for each lease |
  * | `connection` | when it has been opened | when the facade lends it for the first time |
  * | `connection.end()` | releases, and warns that it does | releases |
- * | `end()` | closes all connections under their borrowers | lends no more and waits for its own borrowers, at most `endTimeoutMs`; the pool stays open, unless `endClosesPool` |
+ * | `end()` | closes all connections, those of borrowers behind the query that runs | lends no more and waits for its own borrowers, at most `endTimeoutMs`; the pool stays open, unless `endClosesPool` |
  * | acquires that wait at `end()` | `Pool is closed.` | are served |
- * | `config` | all that it was made with | without passwords |
+ * | a listener that throws | the connection is lost | the connection goes back |
+ * | `config` | all that it was made with | without passwords and keys |
  *
  * A connection that has been given back must not be touched any more. As in mysql2, a `release()` that comes after the connection has
  * been lent again is taken for the new borrower's: they hold the same object.
