@@ -57,7 +57,9 @@ class RedisUpstream extends ServerUpstream {
     const queue = `queue-${token}`;
     const popped = pool.blocking((redis) => redis.blpop(queue, 0), { signal });
     popped.catch(() => undefined);
-    if (random.chance(0.7)) await pool.use((redis) => redis.rpush(queue, token)).catch(() => undefined);
+    // With the same patience: a borrower that waits without an end for a host that has vanished waits without an end.
+    const push = () => pool.blocking((redis) => redis.rpush(queue, token), { signal });
+    if (random.chance(0.7)) await push().catch(() => undefined);
     return (await popped)?.[1] === token;
   }
 
