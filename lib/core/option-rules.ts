@@ -13,8 +13,7 @@ export const DEFAULT_MAX_CONNECTIONS = 20;
 /** What is expected of a value, in words, if it is not that. @internal */
 export type Rule = (value: unknown) => string | undefined;
 
-/** @internal */
-export const duration: Rule = (value) =>
+const duration: Rule = (value) =>
   typeof value === 'number' && value >= 0 ? undefined : 'a number of milliseconds from 0, or Infinity';
 /** @internal */
 export const positiveDuration: Rule = (value) =>
