@@ -53,7 +53,7 @@ export interface HttpPoolOptions extends PoolLimits, HttpDialOptions {
   readonly maxRequestBytes?: number;
   /** `false` turns the background check off. */
   readonly healthCheck?: HttpHealthCheck | false;
-  /** What sends requests: Node's own `http`, or undici, which costs less than half of it. Default: `node`. */
+  /** What sends requests: Node's own `http`, or undici, which costs about half of it. Default: `node`. */
   readonly transport?: 'node' | 'undici';
   /** With `h2` a connection is a place for one request on one of few shared sessions. Default: `http/1.1`. */
   readonly protocol?: 'http/1.1' | 'h2';
