@@ -3,6 +3,7 @@ import type { Connection } from 'mysql2/promise';
 import { tellingAtOnce } from '../core/abort-listening.js';
 import type { AcquireOptions, Lease } from '../core/index.js';
 import { ACQUIRE, checkGroup, oneOf, repetitions, type Rule, yesOrNo } from '../core/option-rules.js';
+import { repeating } from '../core/repeating.js';
 import { CancelGuard } from './cancel-guard.js';
 import type { MysqlPool } from './mysql-pool.js';
 import { type PooledConnection, pooledConnectionOf } from './pooled-connection.js';
@@ -55,9 +56,6 @@ export class TransactionRolledBackError extends Error {
   }
 }
 
-/** The pause before the first retry at most, and how it grows. Conflicts pass within the time that a transaction takes. */
-const RETRY = { initialMs: 10, mostMs: 500, factor: 2 } as const;
-const RETRIES_BY_DEFAULT = 10;
 /** ER_LOCK_DEADLOCK, ER_LOCK_WAIT_TIMEOUT, and MariaDB's ER_CHECKREAD. */
 const CONFLICTS = new Set([1213, 1205, 1020]);
 
@@ -71,10 +69,10 @@ export async function runTransaction<R>(
   rollbackLimitMs: number,
 ): Promise<R> {
   const { signal, acquireTimeoutMs, priority, retryDeadlocks = 0 } = options;
-  const retries = retryDeadlocks === true ? RETRIES_BY_DEFAULT : Number(retryDeadlocks);
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      return await tellingAtOnce(signal, (begun) =>
+  // Without a connection between two attempts: the others that wait may be who is needed to resolve the conflict.
+  return repeating(
+    () =>
+      tellingAtOnce(signal, (begun) =>
         pool.use(
           (connection, lease) => {
             begun();
@@ -82,13 +80,11 @@ export async function runTransaction<R>(
           },
           { signal, acquireTimeoutMs, priority },
         ),
-      );
-    } catch (error) {
-      if (attempt >= retries || !isConflict(error) || signal?.aborted) throw error;
-      // Without a connection meanwhile: the others that wait may be who is needed to resolve the conflict.
-      await pause(attempt, signal);
-    }
-  }
+      ),
+    isConflict,
+    retryDeadlocks,
+    signal,
+  );
 }
 
 /** One transaction, on a connection leased for it. */
@@ -159,21 +155,7 @@ function beginTexts({ isolation, readOnly, consistentSnapshot }: MysqlTransactio
   return isolation === undefined ? [begin] : [`SET TRANSACTION ISOLATION LEVEL ${isolation.toUpperCase()}`, begin];
 }
 
-async function pause(attempt: number, signal: AbortSignal | undefined): Promise<void> {
-  const longestMs = Math.min(RETRY.mostMs, RETRY.initialMs * RETRY.factor ** attempt);
-  try {
-    await sleep(Math.random() * longestMs, undefined, { signal });
-  } catch {
-    throw signal!.reason;
-  }
-}
-
-/** Whether the server gave a transaction up for another one's sake: also where a query builder has wrapped its error. */
-function isConflict(error: unknown): boolean {
-  for (let cause = error, depth = 0; typeof cause === 'object' && cause !== null && depth < 5; depth += 1) {
-    const { errno, cause: next } = cause as { errno?: number; cause?: unknown };
-    if (CONFLICTS.has(errno ?? 0)) return true;
-    cause = next;
-  }
-  return false;
+/** Whether the server gave a transaction up for another one's sake. */
+function isConflict({ errno }: { readonly errno?: number }): boolean {
+  return CONFLICTS.has(errno ?? 0);
 }

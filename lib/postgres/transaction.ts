@@ -3,6 +3,7 @@ import type { Client } from 'pg';
 import { tellingAtOnce } from '../core/abort-listening.js';
 import type { Lease } from '../core/index.js';
 import { ACQUIRE, checkGroup, oneOf, positiveDuration, repetitions, type Rule, yesOrNo } from '../core/option-rules.js';
+import { repeating } from '../core/repeating.js';
 import { CancelGuard } from './cancel-guard.js';
 import { isQuiet, isUsable, type PooledClient } from './pooled-client.js';
 import type { PostgresAcquireOptions, PostgresPool } from './postgres-pool.js';
@@ -56,10 +57,6 @@ export class TransactionRolledBackError extends Error {
   }
 }
 
-/** The pause before the first retry at most, and how it grows. Conflicts pass within the time that a transaction takes. */
-const RETRY = { initialMs: 10, mostMs: 500, factor: 2 } as const;
-const RETRIES_BY_DEFAULT = 10;
-
 type Work<R> = (client: Client, lease: Lease<Client>) => R | Promise<R>;
 
 /** @internal */
@@ -72,21 +69,19 @@ export async function runTransaction<R>(
   const { signal, acquireTimeoutMs, priority, retrySerialization = 0 } = options;
   const acquireOptions = { signal, acquireTimeoutMs, priority };
   const begin = beginText(options);
-  const retries = retrySerialization === true ? RETRIES_BY_DEFAULT : Number(retrySerialization);
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      return await tellingAtOnce(signal, (begun) =>
+  // Without a connection between two attempts: the others that wait may be who is needed to resolve the conflict.
+  return repeating(
+    () =>
+      tellingAtOnce(signal, (begun) =>
         pool.use((client, lease) => {
           begun();
           return new Attempt(client, lease, signal, rollbackLimitMs).run(begin, work);
         }, acquireOptions),
-      );
-    } catch (error) {
-      if (attempt >= retries || !isConflict(error) || signal?.aborted) throw error;
-      // Without a connection meanwhile: the others that wait may be who is needed to resolve the conflict.
-      await pause(attempt, signal);
-    }
-  }
+      ),
+    isConflict,
+    retrySerialization,
+    signal,
+  );
 }
 
 function beginText({ isolation, readOnly, deferrable, statementTimeoutMs }: TransactionOptions): string {
@@ -150,21 +145,7 @@ class Attempt {
   }
 }
 
-async function pause(attempt: number, signal: AbortSignal | undefined): Promise<void> {
-  const longestMs = Math.min(RETRY.mostMs, RETRY.initialMs * RETRY.factor ** attempt);
-  try {
-    await sleep(Math.random() * longestMs, undefined, { signal });
-  } catch {
-    throw signal!.reason;
-  }
-}
-
-/** Whether the server gave a transaction up for another one's sake: also where a query builder has wrapped its error. */
-function isConflict(error: unknown): boolean {
-  for (let cause = error, depth = 0; typeof cause === 'object' && cause !== null && depth < 5; depth += 1) {
-    const { code, cause: next } = cause as { code?: unknown; cause?: unknown };
-    if (code === '40001' || code === '40P01') return true;
-    cause = next;
-  }
-  return false;
+/** Whether the server gave a transaction up for another one's sake. */
+function isConflict({ code }: { readonly code?: unknown }): boolean {
+  return code === '40001' || code === '40P01';
 }
