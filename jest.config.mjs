@@ -2,7 +2,8 @@
 export default {
   // In one process, as Jest chooses for two cores, the heap of all files together makes the model tests four times slower.
   maxWorkers: 2,
-  workerIdleMemoryLimit: '1GB',
+  workerIdleMemoryLimit: '300MB',
+  testSequencer: '<rootDir>/test/support/heaviest-first.sequencer.mjs',
   // Where it matters how long something takes, the test says so itself; a machine with other work on it is no failure.
   testTimeout: 20_000,
   testEnvironment: '<rootDir>/test/support/leak-guard.environment.mjs',

@@ -26,7 +26,7 @@ const COMPILER_OPTIONS = {
 };
 
 /** What a command writes; a failure says all of it, for compilers write their complaints to either stream. */
-export async function run(command, args, cwd) {
+async function run(command, args, cwd) {
   try {
     return (await execute(command, args, { cwd })).stdout.trim();
   } catch (error) {

@@ -8,8 +8,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AppProcess } from './app-process.mjs';
-import { ConsumerFolder, FORMATS, run } from './consumer-folder.mjs';
+import { ConsumerFolder, FORMATS } from './consumer-folder.mjs';
 import { ENDINGS, HttpCell } from './http-cell.mjs';
+import { packed } from './packed.mjs';
 
 // Each with the compiler that its users have: 5.9 is the last that Nest 11 knows, 7 has no other API than its types.
 const MAJORS = [
@@ -19,13 +20,7 @@ const MAJORS = [
 
 const scratch = await mkdtemp(join(tmpdir(), 'nestjs-pools-matrix-'));
 try {
-  // With its scripts: `prepack` builds what is packed.
-  const packed = await run(
-    'npm',
-    ['pack', '--silent', '--pack-destination', scratch],
-    join(import.meta.dirname, '../..'),
-  );
-  const tarball = join(scratch, packed.split('\n').at(-1));
+  const tarball = packed(scratch);
   const folders = MAJORS.map((major) => new ConsumerFolder(join(scratch, `nest-${major.nest}`), major));
   await Promise.all(folders.map((folder) => prepare(folder, tarball)));
   for (const folder of folders) {

@@ -12,6 +12,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { packed } from './packed.mjs';
 
 const root = join(import.meta.dirname, '../..');
 const folder = mkdtempSync(join(tmpdir(), 'nestjs-pools-schematics-'));
@@ -59,12 +60,11 @@ export class UsesUpstreams {
 `;
 
 try {
-  // With its scripts: `prepack` builds what is packed.
-  const packed = run('npm', ['pack', '--silent', '--pack-destination', folder], root).trim().split('\n').at(-1);
+  const tarball = packed(folder);
   const newApp = ['new', 'app', '--skip-install', '--skip-git', '--no-observe', '--package-manager', 'npm'];
   run(process.execPath, [join(root, 'node_modules/@nestjs/cli/bin/nest.js'), ...newApp], folder);
   // What `nest add` does first; it would take the package from the registry.
-  run('npm', ['install', ...quiet, `../${packed}`], app);
+  run('npm', ['install', ...quiet, tarball], app);
   step('a fresh application has the package');
 
   const touched = ['package.json', 'src/app.module.ts', 'src/main.ts'];

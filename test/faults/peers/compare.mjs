@@ -5,6 +5,7 @@
  *     node test/faults/peers/compare.mjs --write README.md    rewrites it between the marks in that file
  *     node test/faults/peers/compare.mjs --check README.md    fails if the table there says something else
  *     node test/faults/peers/compare.mjs --only N21,N22       prints some faults
+ *     node test/faults/peers/compare.mjs --ours               prints what this pool alone does, as CI asks
  *
  * It imports this package from `dist/`, so build first. Fails, too, where this pool does not pass.
  */
@@ -18,14 +19,21 @@ import { differences, print, SYMBOLS, writeTable } from './table.mjs';
 const AT_ONCE = 4;
 
 const { values: args } = parseArgs({
-  options: { write: { type: 'string' }, check: { type: 'string' }, only: { type: 'string' } },
+  options: {
+    write: { type: 'string' },
+    check: { type: 'string' },
+    only: { type: 'string' },
+    ours: { type: 'boolean', default: false },
+  },
 });
-if (args.only !== undefined && (args.write ?? args.check) !== undefined) throw new Error('--only makes no whole table');
+if ((args.only !== undefined || args.ours) && (args.write ?? args.check) !== undefined)
+  throw new Error('--only and --ours make no whole table');
 
 const chosen = args.only?.split(',');
 const faults = scenarios.filter(({ id }) => chosen?.includes(id) ?? true);
+const pools = args.ours ? POOLS.slice(0, 1) : POOLS;
 const rows = faults.map((fault) => ({ fault, verdicts: [] }));
-const jobs = rows.flatMap((row) => POOLS.map((_, index) => ({ row, index })));
+const jobs = rows.flatMap((row) => pools.map((_, index) => ({ row, index })));
 await Promise.all(Array.from({ length: AT_ONCE }, workOff));
 
 if (args.write !== undefined) await writeTable(args.write, rows);
