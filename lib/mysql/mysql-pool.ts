@@ -12,7 +12,7 @@ import { ACQUIRE, checkGroup, positiveDuration } from '../core/option-rules.js';
 import { CancelGuard } from './cancel-guard.js';
 import type { MysqlSettings } from './mysql-settings.js';
 import { pooledConnectionOf } from './pooled-connection.js';
-import { stackBelow, Statement, type StatementMethod } from './statement.js';
+import { Statement, type StatementMethod } from './statement.js';
 import { checkTransaction, type MysqlTransactionOptions, runTransaction } from './transaction.js';
 
 /** What one {@link MysqlPool.query} or {@link MysqlPool.execute} may ask for. @publicApi */
@@ -59,7 +59,7 @@ export class MysqlPool extends ConnectionPool<Connection> {
     values?: QueryValues,
     options?: MysqlQueryOptions,
   ): Promise<[T, FieldPacket[]]> {
-    return this.#run<T>('query', sql, values, options, query);
+    return this.#run<T>('query', sql, values, options);
   }
 
   /** As {@link MysqlPool.query}, by a prepared statement, to which the server binds the values. */
@@ -68,7 +68,7 @@ export class MysqlPool extends ConnectionPool<Connection> {
     values?: ExecuteValues,
     options?: MysqlQueryOptions,
   ): Promise<[T, FieldPacket[]]> {
-    return this.#run<T>('execute', sql, values, options, execute);
+    return this.#run<T>('execute', sql, values, options);
   }
 
   /**
@@ -89,23 +89,25 @@ export class MysqlPool extends ConnectionPool<Connection> {
     sql: string | QueryOptions,
     values: unknown,
     options: MysqlQueryOptions | undefined,
-    caller: (...args: never[]) => unknown,
   ): Promise<[T, FieldPacket[]]> {
     if (typeof values === 'function') return Promise.reject(new TypeError('takes no callback; it returns a promise'));
-    const statement = new Statement<T>(method, sql, values, this.#settings.traces ? stackBelow(caller) : undefined);
+    const statement = new Statement<T>(method, sql, values, this.#settings.traces);
     if (options?.signal !== undefined || options?.timeoutMs !== undefined)
       return this.#runCancellable(statement, options);
     // One that is ready needs no promise in between.
     const ready = options === undefined ? this.tryAcquire() : undefined;
-    return ready === undefined
-      ? this.acquire(options).then((lease) => this.#runOn(lease, statement))
-      : statement.runOn(ready);
+    return ready === undefined ? this.#runLater(statement, options) : statement.runOn(ready);
   }
 
-  #runOn<T extends QueryResult>(lease: Lease<Connection>, statement: Statement<T>): Promise<[T, FieldPacket[]]> {
+  async #runLater<T extends QueryResult>(
+    statement: Statement<T>,
+    options: MysqlQueryOptions | undefined,
+  ): Promise<[T, FieldPacket[]]> {
+    const lease = await this.acquire(options);
     // A close by force came between: nothing has been sent, and need not.
     if (!lease.isHeld) throw new PoolClosedError(this.name, this.stats());
-    return statement.runOn(lease);
+    // Awaited here, for the stack of an error to lead further up.
+    return await statement.runOn(lease);
   }
 
   async #runCancellable<T extends QueryResult>(
@@ -124,7 +126,3 @@ export class MysqlPool extends ConnectionPool<Connection> {
     }
   }
 }
-
-/** What a stack begins below. They are compared with its frames, never called. */
-// oxlint-disable-next-line typescript/unbound-method
-const { query, execute } = MysqlPool.prototype;

@@ -9,7 +9,7 @@ import { PoolConnection } from 'mysql2/promise';
 export interface DriverCommand extends EventEmitter {
   readonly sql?: string;
   /** Not there where the caller listens to events instead, as for a stream. */
-  onResult?: (error: DriverError | null, ...results: unknown[]) => void;
+  onResult?: (this: DriverCommand, error: DriverError | null, ...results: unknown[]) => void;
 }
 
 /** An OK packet. @internal */

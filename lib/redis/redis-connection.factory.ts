@@ -60,9 +60,10 @@ export class RedisConnectionFactory implements ConnectionFactory<Redis> {
   /** Costs nothing for a connection that comes back as it went. */
   reset(redis: Redis, context: HookContext): Promise<void> | void {
     const { session, listeners } = this.#knownOf(redis);
-    if (!this.looksAlive(redis)) throw notReusable('the borrower closed it');
     listeners.restore();
+    // Whether it is alive the pool looks at itself, before and after.
     if (session.isClean) return session.rest();
+    if (!this.looksAlive(redis)) throw notReusable('the borrower closed it');
     return session.clean(context.signal).then(() => session.rest());
   }
 

@@ -1,22 +1,26 @@
 /**
- * Each kind of upstream beside its own best pool, against the real server, in one run and one process.
+ * Each kind of upstream beside its own best pool, against the real server, in one run.
  *
  *     npm run bench:upstreams                              all kinds, some five minutes
  *     npm run bench:upstreams -- --only postgres,http      some of them
  *     npm run bench:upstreams -- --rounds 3 --ms 300       less time
  *     npm run bench:upstreams -- --check                   fails where ours is behind the best peer by more than 5 %
  *
- * The contenders of a kind take turns within each round, in an order that changes, so that all have the machine's good and
- * bad moments; figures are medians over the rounds, and so are ratios, each of two neighbours in one round. Every pool may
- * open {@link CONNECTIONS}.
+ * Every contender has a process of its own, and only one of them works at a time. They take turns within each round, in an
+ * order that changes, so that all have the machine's good and bad moments; figures are medians over the rounds, and so are
+ * ratios, each of two neighbours in one round. Every pool may open {@link CONNECTIONS}.
  */
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { digits, times } from './figures.mjs';
 
 const CALLERS = [1, 10, 100];
 const CONNECTIONS = 10;
-const WARM_UP_MS = 300;
-const COLD_ROUNDS = 9;
+const WARM_UP_MS = 600;
+/** Of the same code one process is up to a tenth faster than another, for its whole life: each contender has several in turn. */
+const LAUNCHES = 3;
+const COLD_ROUNDS = 3;
 /** What one may be behind the best peer. */
 const ALLOWANCE = 0.05;
 
@@ -30,7 +34,8 @@ const { values: options } = parseArgs({
     check: { type: 'boolean', default: false },
   },
 });
-const rounds = Number(options.rounds);
+const launches = Math.min(LAUNCHES, Number(options.rounds));
+const rounds = Math.ceil(Number(options.rounds) / launches);
 const windowMs = Number(options.ms);
 
 /**
@@ -43,7 +48,13 @@ const windowMs = Number(options.ms);
  * @typedef {object} Kind
  * @property {string} what one call
  * @property {string} [cpuBeside] the contender whose processor time the others' is compared with
- * @property {(connections: number) => Promise<{ contenders: (() => Contender)[], close?: () => unknown }>} open
+ * @property {() => Promise<{ address: unknown, close: () => unknown }>} [start] the server, where it is the benchmark's own
+ * @property {(connections: number, address: unknown) => (() => Contender)[]} contenders
+ *
+ * @typedef {object} Runner a contender's process
+ * @property {string} name
+ * @property {string} is
+ * @property {(order: object) => Promise<any>} ask
  */
 
 let isBehind = false;
@@ -52,72 +63,74 @@ for (const name of options.only.split(',')) {
   if (!KINDS.includes(name)) throw new Error(`--only: no kind "${name}"; there are ${KINDS.join(', ')}`);
   /** @type {{ kind: Kind }} */
   const { kind } = await import(`./upstreams/${name}.mjs`);
-  const { contenders: makers, close } = await kind.open(CONNECTIONS);
-  const cold = await coldBursts(makers);
-  const contenders = makers.map((make) => make());
-  const tables = [];
-  for (const callers of CALLERS) tables.push({ callers, figures: await compare(contenders, callers) });
-  await Promise.all(contenders.map((contender) => contender.close()));
-  await close?.();
+  const server = await kind.start?.();
+  const count = kind.contenders(CONNECTIONS, server?.address).length;
+  const cold = Array.from({ length: count }, () => []);
+  const tables = CALLERS.map((callers) => ({ callers, figures: cold.map(() => ({ perSecond: [], cpu: [] })) }));
+  let contenders = [];
+  for (let launch = 0; launch < launches; launch += 1) {
+    contenders = await Promise.all(cold.map((_, at) => start(name, at, server?.address)));
+    await coldBursts(contenders, cold);
+    for (const { callers, figures } of tables) await compare(contenders, callers, figures);
+    await Promise.all(contenders.map(({ ask }) => ask({ order: 'end' })));
+  }
+  await server?.close();
   report(name, kind, contenders, tables, cold);
 }
 
 if (options.check && isBehind) process.exitCode = 1;
 
-/** @param {Contender[]} contenders @param {number} callers */
-async function compare(contenders, callers) {
-  // Everybody's code is compiled before anybody's is measured.
-  for (let round = 0; round < 2; round += 1) {
-    for (const { call } of contenders) await load(call, callers, WARM_UP_MS);
-  }
-  const figures = contenders.map(() => ({ perSecond: [], cpu: [] }));
+/** @returns {Promise<Runner>} */
+async function start(kindName, index, address = null) {
+  const file = fileURLToPath(new URL('./upstreams/contender-process.mjs', import.meta.url));
+  const child = fork(file, [kindName, index, CONNECTIONS, JSON.stringify(address)].map(String));
+  process.setMaxListeners(0).once('exit', () => child.kill());
+  const { name, is } = await answerOf(child);
+  const ask = async (order) => {
+    const answered = answerOf(child);
+    child.send(order);
+    return answered;
+  };
+  return { name, is, ask };
+}
+
+/** What a process says next, or nothing where it ends. */
+function answerOf(child) {
+  return new Promise((resolve, reject) => {
+    const ended = (code) => (code === 0 ? resolve(undefined) : reject(new Error(`a contender has ended with ${code}`)));
+    child.once('exit', ended).once('message', (message) => {
+      child.off('exit', ended);
+      resolve(message);
+    });
+  });
+}
+
+/** @param {Runner[]} contenders @param {number} callers */
+async function compare(contenders, callers, figures) {
+  // Everybody's code is compiled before it is measured.
+  for (const { ask } of contenders) await ask({ order: 'load', callers, forMs: WARM_UP_MS });
   for (let round = 0; round < rounds; round += 1) {
     for (const index of orderOf(round, contenders.length)) {
-      const { perSecond, cpu } = await load(contenders[index].call, callers, windowMs);
+      const { perSecond, cpu } = await contenders[index].ask({ order: 'load', callers, forMs: windowMs });
       figures[index].perSecond.push(perSecond);
       figures[index].cpu.push(cpu);
     }
   }
-  return figures;
 }
 
-async function load(call, callers, forMs) {
-  const until = performance.now() + forMs;
-  let calls = 0;
-  const cpuBefore = process.cpuUsage();
-  const began = performance.now();
-  const caller = async () => {
-    while (performance.now() < until) {
-      await call();
-      calls += 1;
-    }
-  };
-  await Promise.all(Array.from({ length: callers }, caller));
-  const tookMs = performance.now() - began;
-  const { user, system } = process.cpuUsage(cpuBefore);
-  return { perSecond: (calls / tookMs) * 1_000, cpu: (user + system) / calls };
-}
-
-/** A pool that has opened nothing yet, and a hundred callers at once: how long until each has one answer. */
-async function coldBursts(makers) {
-  const bursts = makers.map(() => []);
-  const coldRounds = Math.min(rounds, COLD_ROUNDS);
-  for (let round = 0; round < coldRounds; round += 1) {
-    for (const index of orderOf(round, makers.length)) {
-      const contender = makers[index]();
-      const began = performance.now();
-      await Promise.all(Array.from({ length: 100 }, () => contender.call()));
-      bursts[index].push(performance.now() - began);
-      await contender.close();
+/** Of pools that have opened nothing yet. */
+async function coldBursts(contenders, bursts) {
+  for (let round = 0; round < Math.min(rounds, COLD_ROUNDS); round += 1) {
+    for (const index of orderOf(round, contenders.length)) {
+      bursts[index].push(await contenders[index].ask({ order: 'cold' }));
     }
   }
-  return bursts.map(median);
 }
 
 function report(name, { what, cpuBeside }, contenders, tables, cold) {
   console.log(`\n### ${name}: ${what}\n`);
   console.log(
-    `node ${process.version}, ${CONNECTIONS} connections each, medians of ${rounds} rounds of ${windowMs} ms each\n`,
+    `node ${process.version}, ${CONNECTIONS} connections each, medians of ${launches * rounds} rounds of ${windowMs} ms each, in ${launches} launches\n`,
   );
   const heads = CALLERS.flatMap((callers) => [`${callers} callers, calls/s`, 'µs of CPU']);
   console.log(row(['', ...heads, '100 callers, cold: ms']));
@@ -128,7 +141,7 @@ function report(name, { what, cpuBeside }, contenders, tables, cold) {
       return [digits(median(perSecond)), digits(median(cpu))];
     });
     console.log(
-      row([contender.is === 'ours' ? `**${contender.name}**` : contender.name, ...cells, digits(cold[index])]),
+      row([contender.is === 'ours' ? `**${contender.name}**` : contender.name, ...cells, digits(median(cold[index]))]),
     );
   });
   console.log('');
@@ -167,9 +180,9 @@ function row(cells) {
   return `| ${cells.join(' | ')} |`;
 }
 
-/** Another first one in each round, and backwards in every second. */
+/** Another first one every two rounds, and backwards in every second. */
 function orderOf(round, length) {
-  const order = Array.from({ length }, (_, index) => (index + Math.max(round, 0)) % length);
+  const order = Array.from({ length }, (_, index) => (index + (round >> 1)) % length);
   return round % 2 === 0 ? order : order.reverse();
 }
 

@@ -40,6 +40,28 @@ describeWith(found, 'query and execute of a MysqlPool', (server) => {
     expect(await valueOf(pool, 'select connection_id()')).toBe(id);
   });
 
+  it.each(['query', 'execute'] as const)(
+    'give an error of %s a stack that leads to whoever waits for it',
+    async (method) => {
+      const pool = poolOf({ ...address, maxConnections: 1 });
+      async function asksForNothing(): Promise<void> {
+        await pool[method]('select * from np_no_such_table', [], method === 'query' ? undefined : { timeoutMs: 9_000 });
+      }
+      async function asksTwiceAtOnce(): Promise<void> {
+        await Promise.all([pool.query('select 1'), asksForNothing()]);
+      }
+      const first = failure(asksForNothing());
+      const queued = failure(asksTwiceAtOnce());
+      for (const { stack } of await Promise.all([first, queued])) {
+        expect(stack).toMatch(/^Error: Table .*np_no_such_table/u);
+        expect(stack).toMatch(/ at (async )?asksForNothing .*mysql-pool\.spec/u);
+        expect(stack).not.toMatch(/onStreamRead/u);
+      }
+      const untraced = poolOf({ ...address, trace: false });
+      expect((await failure(untraced[method]('select * from np_no_such_table'))).stack).toMatch(/onStreamRead/u);
+    },
+  );
+
   it('refuse a callback and wrong options', async () => {
     const pool = poolOf(address);
     expect(await failure(pool.query('select 1', (() => {}) as never))).toBeInstanceOf(TypeError);

@@ -15,9 +15,12 @@ const JSON_TYPE = { 'content-type': 'application/json' };
 export const kind = {
   what: 'a POST of 1 KB of JSON, answered with JSON',
   cpuBeside: 'undici Pool',
-  async open(connections) {
+  async start() {
     const server = fork(fileURLToPath(new URL('./http-server.mjs', import.meta.url)));
-    const [[baseURL, h2URL]] = await once(server, 'message');
+    const [address] = await once(server, 'message');
+    return { address, close: () => server.kill() };
+  },
+  contenders(connections, [baseURL, h2URL]) {
     const pooled = (name, options, is) => () =>
       ours(
         name,
@@ -25,14 +28,13 @@ export const kind = {
         (pool) => pool.use(({ client }) => client.post('/embeddings', BODY)),
         is,
       );
-    const contenders = [
+    return [
       pooled('ours', {}),
       pooled("ours, transport: 'undici'", { transport: 'undici' }),
       pooled("ours, protocol: 'h2'", { protocol: 'h2', baseURL: h2URL }, 'variant'),
       () => axiosWithAgent(baseURL, connections),
       () => undiciPool(baseURL, connections),
     ];
-    return { contenders, close: () => server.kill() };
   },
 };
 

@@ -8,9 +8,9 @@ const SQL = 'select 1';
 /** @type {import('../upstreams.mjs').Kind} */
 export const kind = {
   what: SQL,
-  async open(connections) {
+  contenders(connections) {
     const definition = (options) => mysqlPool({ uri, maxConnections: connections, ...options });
-    const contenders = [
+    return [
       // What the peers do: nothing between two borrowers.
       () => ours("ours, reset: 'transactions'", definition({ reset: 'transactions' }), (pool) => pool.query(SQL)),
       () => ours('ours, a reset at every return', definition(), (pool) => pool.query(SQL), 'variant'),
@@ -26,6 +26,5 @@ export const kind = {
         );
       },
     ];
-    return { contenders };
   },
 };

@@ -8,9 +8,9 @@ const SQL = 'select 1';
 /** @type {import('../upstreams.mjs').Kind} */
 export const kind = {
   what: SQL,
-  async open(connections) {
+  contenders(connections) {
     const definition = () => postgresPool({ connectionString, maxConnections: connections });
-    const contenders = [
+    return [
       () => ours('ours, pool.query()', definition(), (pool) => pool.query(SQL)),
       () => ours('ours, pool.use()', definition(), (pool) => pool.use((client) => client.query(SQL))),
       () => facade(definition()),
@@ -24,7 +24,6 @@ export const kind = {
           connections,
         ),
     ];
-    return { contenders };
   },
 };
 

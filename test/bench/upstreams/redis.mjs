@@ -8,13 +8,12 @@ const KEY = 'nestjs-pools:bench';
 /** @type {import('../upstreams.mjs').Kind} */
 export const kind = {
   what: 'GET of a key',
-  async open(connections) {
+  contenders(connections) {
     const call = (client) => client.get(KEY);
-    const contenders = [
+    return [
       () => ours('ours', redisPool({ url, maxConnections: connections }), (pool) => pool.use(call)),
       () => genericPoolOf({ create: connected, destroy: (client) => client.quit(), call }, connections),
     ];
-    return { contenders };
   },
 };
 
