@@ -32,6 +32,8 @@ export class PgPoolFacade<C extends Client> extends PgPool {
   readonly #settings: PgPoolSettings;
   /** Clients that have been lent here and still live, by the number that the pool knows them by. */
   readonly #clients = new Map<number, C>();
+  /** The same, for a quick look at every lease. */
+  readonly #known = new WeakSet<C>();
   readonly #subscriptions: (() => void)[];
   /** Acquires and leases that have not ended. */
   #outstanding = 0;
@@ -121,35 +123,37 @@ export class PgPoolFacade<C extends Client> extends PgPool {
     return undefined;
   }
 
-  async #borrow(): Promise<PgLease<C>> {
-    if (this.#isEndCalled) throw new Error('Cannot use a pool after calling end on the pool');
+  #borrow(): Promise<PgLease<C>> {
+    if (this.#isEndCalled) return Promise.reject(new Error('Cannot use a pool after calling end on the pool'));
     this.#outstanding += 1;
-    try {
-      return this.#lend(await this.#pool.acquire());
-    } catch (error) {
-      this.#returned();
-      // As pg-pool does: whoever looks at the code of a failed connect looks for the driver's.
-      throw error instanceof ConnectionCreateError ? error.cause : error;
-    }
+    return this.#pool.acquire().then(this.#lend, this.#refused);
   }
 
-  #lend(lease: Lease<C>): PgLease<C> {
-    const client = lease.connection;
-    const { id } = lease.info;
+  readonly #refused = (error: unknown): never => {
+    this.#returned();
+    // As pg-pool does: whoever looks at the code of a failed connect looks for the driver's.
+    throw error instanceof ConnectionCreateError ? error.cause : error;
+  };
+
+  readonly #lend = (lease: Lease<C>): PgLease<C> => {
     try {
-      if (!this.#clients.has(id)) {
-        this.#clients.set(id, client);
+      const client = lease.connection;
+      if (!this.#known.has(client)) {
+        this.#known.add(client);
+        this.#clients.set(lease.info.id, client);
         this.emit('connect', client);
         // What was put on it until now is for its life, as in pg-pool; what a borrower adds goes when he gives it back.
         if (client instanceof PooledClient) keepListeners(client);
       }
       this.emit('acquire', client);
+      return new PgLease(client, (reason, isFit) => this.#takeBack(lease, client, reason, isFit));
     } catch (error) {
-      lease.release();
+      // A listener has thrown, or a close by force came between.
+      if (lease.isHeld) lease.release();
+      this.#returned();
       throw error;
     }
-    return new PgLease(client, (reason, isFit) => this.#takeBack(lease, client, reason, isFit));
-  }
+  };
 
   #takeBack(lease: Lease<C>, client: C, reason: Reason, isFit: boolean): void {
     try {
