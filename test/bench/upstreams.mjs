@@ -18,6 +18,7 @@ import { digits, times } from './figures.mjs';
 const CALLERS = [1, 10, 100];
 const CONNECTIONS = 10;
 const WARM_UP_MS = 600;
+const WARM_UP_CALLS = 4_000;
 /** Of the same code one process is up to a tenth faster than another, for its whole life: each contender has several in turn. */
 const LAUNCHES = 3;
 const COLD_ROUNDS = 3;
@@ -108,7 +109,7 @@ function answerOf(child) {
 /** @param {Runner[]} contenders @param {number} callers */
 async function compare(contenders, callers, figures) {
   // Everybody's code is compiled before it is measured.
-  for (const { ask } of contenders) await ask({ order: 'load', callers, forMs: WARM_UP_MS });
+  for (const { ask } of contenders) await ask({ order: 'load', callers, forMs: WARM_UP_MS, atLeast: WARM_UP_CALLS });
   for (let round = 0; round < rounds; round += 1) {
     for (const index of orderOf(round, contenders.length)) {
       const { perSecond, cpu } = await contenders[index].ask({ order: 'load', callers, forMs: windowMs });

@@ -11,7 +11,7 @@ const make = kind.contenders(Number(connections), JSON.parse(address))[Number(in
 let contender = make();
 
 const orders = {
-  load: ({ callers, forMs }) => load(contender.call, callers, forMs),
+  load: ({ callers, forMs, atLeast = 0 }) => load(contender.call, callers, forMs, atLeast),
   cold: () => coldBurst(),
   end: async () => {
     await contender.close();
@@ -26,13 +26,13 @@ process.on('message', async ({ order, ...details }) => {
 const { name, is } = contender;
 process.send({ name, is });
 
-async function load(call, callers, forMs) {
+async function load(call, callers, forMs, atLeast) {
   const until = performance.now() + forMs;
   let calls = 0;
   const cpuBefore = process.cpuUsage();
   const began = performance.now();
   const caller = async () => {
-    while (performance.now() < until) {
+    while (calls < atLeast || performance.now() < until) {
       await call();
       calls += 1;
     }
