@@ -13,7 +13,7 @@ const LINGER_MS = 500;
 const HEARD_LATELY_MS = 1_000;
 
 /** How long a session whose request was given up, without a byte from the server, has for a sign of life. */
-const SUSPECT_MS = 2_000;
+const SUSPECT_MS = 1_000;
 
 /** How much the server may send of one answer, and of all, before it is read: a reader that stands still must not stop the others. */
 const STREAM_WINDOW = 2 * 1024 * 1024;
