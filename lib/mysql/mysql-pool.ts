@@ -53,6 +53,9 @@ export class MysqlPool extends ConnectionPool<Connection> {
    * Aborted while the query runs, it rejects with the signal's reason at once and ends the query on the server; whether that came in
    * time is not known. The connection is lent again only when the query has ended. After `timeoutMs` likewise, with
    * {@link QueryTimeoutError}.
+   *
+   * The stack of the server's error leads to the functions that await the result; with mysql2's option `trace: false` it stays as
+   * the driver made it.
    */
   query<T extends QueryResult>(
     sql: string | QueryOptions,

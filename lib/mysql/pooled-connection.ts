@@ -318,7 +318,7 @@ export class PooledConnection extends DriverConnection {
       return;
     }
     command.on('result', session.onOk as (header: OkHeader) => void);
-    command[TOLD] = onResult;
+    command[TOLD] ??= onResult;
     command.onResult = this.#onResult;
   }
 

@@ -20,7 +20,7 @@ const CONNECTIONS = 10;
 const WARM_UP_MS = 600;
 const WARM_UP_CALLS = 4_000;
 /** Of the same code one process is up to a tenth faster than another, for its whole life: each contender has several in turn. */
-const LAUNCHES = 3;
+const LAUNCHES = 5;
 const COLD_ROUNDS = 3;
 /** What one may be behind the best peer. */
 const ALLOWANCE = 0.05;
