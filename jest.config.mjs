@@ -1,6 +1,7 @@
 /** Jest in native ESM (`--experimental-vm-modules`, see the `test` script): the tests import lib/ as users import the package. */
 export default {
-  // In one process, as Jest chooses for two cores, the heap of all files together makes the model tests four times slower.
+  // In one process, as Jest chooses for two cores, the heap of all files together makes the model tests four times slower. For
+  // the same reason the model comes first, and a worker that has grown is replaced.
   maxWorkers: 2,
   workerIdleMemoryLimit: '300MB',
   testSequencer: '<rootDir>/test/support/heaviest-first.sequencer.mjs',

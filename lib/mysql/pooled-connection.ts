@@ -71,9 +71,9 @@ export class PooledConnection extends DriverConnection {
   #last: DriverCommand | undefined = undefined;
   #isPaused = false;
   #isInUse = true;
-  // One of each for all commands, with the command as `this`. A closure for every command would cost little by itself; but V8 has
-  // been seen to take the results of commands that have such for objects that live long, and then they do (a third slower).
-  // Not by mysql2's own fields: in the midst of this event, when its pool gives a connection back, they still hold the command.
+  // One of each for all commands, called with the command as `this`. A closure for every command would cost little by itself; but
+  // V8 has been seen to take the results of commands that have such for objects that live long, and then they do (a third slower).
+  /** mysql2's own fields do not tell: in the midst of this event, when its pool gives a connection back, they hold the command. */
   readonly #onEnd: (this: DriverCommand) => void;
   readonly #onResult: NonNullable<DriverCommand['onResult']>;
 
