@@ -66,7 +66,9 @@ export class UpstreamConnection {
 
   /** Ends it by an RST. */
   reset(): void {
-    this.socket.resetAndDestroy();
+    // Where its end is under way, a reset fails: Node 20 then never closes the socket, and spins when the process is to end.
+    if (this.socket.writableEnded) this.socket.destroy();
+    else this.socket.resetAndDestroy();
     this.onEnd(this);
   }
 

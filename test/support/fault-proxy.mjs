@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
+import { resetSocket } from './reset-socket.mjs';
 
 /**
  * A TCP proxy that is a bad network on request. It stands between a pool and a real server.
@@ -182,13 +183,13 @@ class ProxiedConnection {
   }
 
   #reset() {
-    this.#client.resetAndDestroy();
+    resetSocket(this.#client);
     this.#upstream.destroy();
   }
 
   /** The server has gone, or was never there. */
   #dropClient() {
-    if (this.serverSidePort === undefined) this.#client.resetAndDestroy();
+    if (this.serverSidePort === undefined) resetSocket(this.#client);
     else this.#client.end(() => this.#client.destroy());
   }
 

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { constants, createServer } from 'node:http2';
 import { httpPool } from 'nestjs-pools/http';
+import { resetSocket } from '../../support/reset-socket.mjs';
 import { answer, borrowHttp } from './http-borrower.mjs';
 
 /** An HTTP/2 server of our own, without TLS, that ends streams and sessions in all the ways that servers do. */
@@ -15,7 +16,7 @@ const ENDINGS = [
   ({ session }) => session.goaway(),
   ({ session }) => session.close(),
   ({ session }) => session.destroy(),
-  ({ socket }) => socket?.resetAndDestroy(),
+  ({ socket }) => socket && resetSocket(socket),
   ({ stream }) => stream?.close(NGHTTP2_CANCEL),
   ({ stream }) => stream?.close(NGHTTP2_INTERNAL_ERROR),
   ({ stream }) => stream?.close(NGHTTP2_REFUSED_STREAM),

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { httpPool } from 'nestjs-pools/http';
+import { resetSocket } from '../../support/reset-socket.mjs';
 import { answer, borrowHttp } from './http-borrower.mjs';
 
 /** An HTTP server of our own: it echoes, slowly now and then, and kills its sockets in all the ways that servers do. */
@@ -48,14 +49,15 @@ class HttpUpstream {
   /** Politely, by a reset, or by an end of its side alone. */
   kill(random) {
     const socket = random.pick([...this.#sockets]);
-    socket?.[random.pick(['destroy', 'resetAndDestroy', 'end'])]();
-    return socket !== undefined;
+    if (socket === undefined) return false;
+    random.pick([(one) => one.destroy(), resetSocket, (one) => one.end()])(socket);
+    return true;
   }
 
   async restart(how) {
     const closed = once(this.#server, 'close');
     this.#server.close();
-    if (how === 'kill') for (const socket of this.#sockets) socket.resetAndDestroy();
+    if (how === 'kill') for (const socket of this.#sockets) resetSocket(socket);
     else this.#server.closeIdleConnections();
     const force = setTimeout(() => this.#server.closeAllConnections(), 300);
     await closed;
