@@ -32,8 +32,6 @@ export class PgPoolFacade<C extends Client> extends PgPool {
   readonly #settings: PgPoolSettings;
   /** Clients that have been lent here and still live, by the number that the pool knows them by. */
   readonly #clients = new Map<number, C>();
-  /** The same, for a quick look at every lease. */
-  readonly #known = new WeakSet<C>();
   readonly #subscriptions: (() => void)[];
   /** Acquires and leases that have not ended. */
   #outstanding = 0;
@@ -138,9 +136,9 @@ export class PgPoolFacade<C extends Client> extends PgPool {
   readonly #lend = (lease: Lease<C>): PgLease<C> => {
     try {
       const client = lease.connection;
-      if (!this.#known.has(client)) {
-        this.#known.add(client);
-        this.#clients.set(lease.info.id, client);
+      const { id } = lease.info;
+      if (!this.#clients.has(id)) {
+        this.#clients.set(id, client);
         this.emit('connect', client);
         // What was put on it until now is for its life, as in pg-pool; what a borrower adds goes when he gives it back.
         if (client instanceof PooledClient) keepListeners(client);

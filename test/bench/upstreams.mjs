@@ -1,7 +1,7 @@
 /**
  * Each kind of upstream beside its own best pool, against the real server, in one run.
  *
- *     npm run bench:upstreams                              all kinds, some five minutes
+ *     npm run bench:upstreams                              all kinds, some ten minutes
  *     npm run bench:upstreams -- --only postgres,http      some of them
  *     npm run bench:upstreams -- --rounds 3 --ms 300       less time
  *     npm run bench:upstreams -- --check                   fails where ours is behind the best peer by more than 5 %

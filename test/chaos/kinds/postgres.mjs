@@ -61,7 +61,7 @@ class PostgresUpstream extends ServerUpstream {
 
   async borrow(borrower) {
     const { connection: client, random, token } = borrower;
-    const look = random.chance(0.1) ? LOOK : GLANCE;
+    const look = random.chance(0.2) ? LOOK : GLANCE;
     const { rows } = await borrower.step(client.query({ ...look, values: [token] }));
     const { token: answered, ...found } = rows[0];
     borrower.expect(answered === token, "a borrower got another's answer");
