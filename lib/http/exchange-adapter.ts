@@ -5,6 +5,7 @@ import axios, {
   type AxiosResponse,
   type InternalAxiosRequestConfig,
 } from 'axios';
+import type { AnswerWatch, WatchedAdapter } from './answer-watch.js';
 import { CollectedAnswer } from './collected-answer.js';
 import type { Exchange } from './exchange.js';
 import { wireTransport, type WireTransport } from './wire-transport.js';
@@ -26,20 +27,20 @@ export interface ExchangeSurroundings {
  *
  * @internal
  */
-export function exchangeAdapter(exchange: Exchange, surroundings: ExchangeSurroundings = {}): AxiosAdapter {
+export function exchangeAdapter(exchange: Exchange, surroundings: ExchangeSurroundings = {}): WatchedAdapter {
   const { targetPrefix = '', headers = {} } = surroundings;
   const fixed = Object.entries(headers);
   const plain = [...fixed, USER_AGENT, ENCODINGS];
   const plainAndZstd = [...fixed, USER_AGENT, ENCODINGS_AND_ZSTD];
   const pathOf = pathFinder();
   const byAxios = axios.getAdapter('http') as AxiosAdapter;
-  const transport = wireTransport(exchange, (path, own) => ({
-    path: targetPrefix + path,
-    headers: wireHeaders(own, fixed),
-  }));
+  const transportOver = (send: Exchange): WireTransport =>
+    wireTransport(send, (path, own) => ({ path: targetPrefix + path, headers: wireHeaders(own, fixed) }));
+  const transport = transportOver(exchange);
 
   const sendPlain = (
     config: InternalAxiosRequestConfig,
+    watch: AnswerWatch | undefined,
     resolve: (response: AxiosResponse) => void,
     reject: (error: unknown) => void,
   ): void => {
@@ -57,16 +58,20 @@ export function exchangeAdapter(exchange: Exchange, surroundings: ExchangeSurrou
         config.transitional?.advertiseZstdAcceptEncoding === true ? plainAndZstd : plain,
       ),
       body,
+      watch,
     };
     const answer = new CollectedAnswer(config, resolve, reject);
     if (answer.isAwaited) answer.control = exchange(request, answer);
   };
 
-  return (config) =>
-    isPlain(config)
-      ? // What throws in there rejects.
-        new Promise((resolve, reject) => sendPlain(config, resolve, reject))
-      : sendByAxios(byAxios, config, transport);
+  return (config, watch) => {
+    // What throws in there rejects.
+    if (isPlain(config)) return new Promise((resolve, reject) => sendPlain(config, watch, resolve, reject));
+    // axios hands over nothing of its config: a request that is watched has a transport of its own.
+    const own =
+      watch === undefined ? transport : transportOver((request, sink) => exchange({ ...request, watch }, sink));
+    return sendByAxios(byAxios, config, own);
+  };
 }
 
 /** Whether nothing is asked for that only axios' own adapter does. */

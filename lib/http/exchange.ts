@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { AnswerWatch } from './answer-watch.js';
 
 /** One request as it goes over the wire. @internal */
 export interface ExchangeRequest {
@@ -9,6 +10,8 @@ export interface ExchangeRequest {
   /** Names and values by turns; a name that is sent twice is here twice. */
   readonly headers: readonly string[];
   readonly body: Buffer | Readable | undefined;
+  /** Told of the answer's end; by a protocol in which one socket carries many, of all else too. */
+  readonly watch?: AnswerWatch | undefined;
 }
 
 /** Headers of an answer: names in small letters, values as Node's own client gives them. @internal */

@@ -1,12 +1,13 @@
 import { AxiosError, type InternalAxiosRequestConfig, isCancel } from 'axios';
 import { HttpDialError } from './dial-error.js';
-import { type HttpErrorKind, requestIdOf } from './http-error.js';
+import { type HttpErrorKind, type HttpTimeoutPhase, requestIdOf } from './http-error.js';
 import type { RequestGuard } from './request-guard.js';
 
 /** What an {@link HttpError} says of how a request failed. */
 interface Failure {
   readonly kind: HttpErrorKind;
   readonly code: string;
+  readonly phase: HttpTimeoutPhase | undefined;
   readonly status: number | undefined;
   readonly requestId: string | undefined;
   readonly durationMs: number | undefined;
@@ -38,9 +39,11 @@ export function describeFailure(
 ): Failure {
   const { response, code } = (error ?? {}) as Partial<AxiosError>;
   const kind = guard?.verdict ?? kindOf(error as AxiosError);
+  const phase = guard?.phase;
   return {
     kind,
-    code: CODES[kind] ?? code ?? 'ECONNRESET',
+    code: (phase === undefined ? CODES[kind] : TIMEOUT_CODES[phase]) ?? code ?? 'ECONNRESET',
+    phase,
     status: kind === 'status' ? response?.status : undefined,
     requestId: requestIdOf(response?.headers),
     durationMs: guard?.durationMs,
@@ -50,9 +53,14 @@ export function describeFailure(
 }
 
 const CODES: Partial<Record<HttpErrorKind, string>> = {
-  timeout: 'HTTP_TIMEOUT',
   aborted: 'HTTP_ABORTED',
   status: 'HTTP_STATUS',
+};
+
+const TIMEOUT_CODES: Record<HttpTimeoutPhase, string> = {
+  header: 'HTTP_HEADER_TIMEOUT',
+  body: 'HTTP_BODY_TIMEOUT',
+  whole: 'HTTP_TIMEOUT',
 };
 
 function kindOf(error: AxiosError): HttpErrorKind {

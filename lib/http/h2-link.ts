@@ -1,5 +1,6 @@
-import type { AxiosAdapter, AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
+import type { AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import { systemClock } from '../core/clock.js';
+import type { AnswerWatch, WatchedAdapter } from './answer-watch.js';
 import { exchangeAdapter } from './exchange-adapter.js';
 import {
   type AnswerHeaders,
@@ -28,9 +29,9 @@ export interface H2LinkContext {
  * @internal
  */
 export class H2Link implements HttpLink, Occupant {
-  readonly adapter: AxiosAdapter = (config) => this.request(config);
+  readonly adapter: WatchedAdapter = (config, watch) => this.request(config, watch);
   private session: H2Session | undefined;
-  private readonly send: AxiosAdapter;
+  private readonly send: WatchedAdapter;
   private readonly turns: Turn[] = [];
   private current: Turn | undefined;
   /** Requests that have not been answered or failed for good. */
@@ -97,15 +98,15 @@ export class H2Link implements HttpLink, Occupant {
     this.tellOfLoss();
   }
 
-  private async request(config: InternalAxiosRequestConfig): Promise<AxiosResponse> {
+  private async request(config: InternalAxiosRequestConfig, watch?: AnswerWatch): Promise<AxiosResponse> {
     this.asked += 1;
     const first = this.session;
     const isReused = first?.hasAnswered === true;
     try {
-      return await this.send(config).catch(async (error: unknown) => {
+      return await this.send(config, watch).catch(async (error: unknown) => {
         if (!this.maySendAgain(config, error, isReused)) throw error;
         await this.move(config.signal as AbortSignal | undefined, first);
-        return this.send(config);
+        return this.send(config, watch);
       });
     } finally {
       this.asked -= 1;

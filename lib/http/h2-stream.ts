@@ -46,7 +46,7 @@ export class H2Stream implements ExchangeControl {
     private readonly lastLookedAt: () => number,
     private readonly onClose: (end: StreamEnd) => void,
   ) {
-    const { body } = request;
+    const { body, watch } = request;
     try {
       this.stream = session.request(requestHeaders(request, target), { endStream: body === undefined });
     } catch (error) {
@@ -63,6 +63,11 @@ export class H2Stream implements ExchangeControl {
       .on('end', () => this.onEnd())
       .on('error', (error) => (this.error = error))
       .on('close', () => this.closed());
+    if (watch !== undefined) {
+      watch.begun();
+      // 100, 103: the server is there.
+      this.stream.on('headers', () => watch.heard());
+    }
     if (body instanceof Readable) body.once('error', (error) => this.abort(error)).pipe(this.stream);
     else if (body !== undefined) this.stream.end(body);
   }
@@ -85,6 +90,7 @@ export class H2Stream implements ExchangeControl {
 
   private onResponse(status: number, headers: AnswerHeaders): void {
     if (this.end !== undefined) return;
+    this.request.watch?.heard();
     this.hasHead = true;
     const length = headers['content-length'];
     if (length !== undefined && this.request.method !== 'HEAD' && status !== 304) this.expected = Number(length);
@@ -93,6 +99,7 @@ export class H2Stream implements ExchangeControl {
 
   private onData(chunk: Buffer): void {
     if (this.end !== undefined) return;
+    this.request.watch?.heard();
     this.length += chunk.length;
     this.sink.onData(chunk);
   }
@@ -102,6 +109,7 @@ export class H2Stream implements ExchangeControl {
     const isWhole = this.expected === undefined ? !this.stream!.rstCode : this.length === this.expected;
     if (this.end !== undefined || !this.hasHead || !isWhole) return;
     this.end = 'answered';
+    this.request.watch?.end();
     // Answered before all of it was sent: the rest is nobody's, and would keep the stream open.
     if (this.request.body instanceof Readable && !this.stream!.writableEnded) this.cancel();
     this.sink.onEnd(this.trailers);

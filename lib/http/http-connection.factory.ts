@@ -4,7 +4,7 @@ import { H2Link } from './h2-link.js';
 import { H2Sessions } from './h2-sessions.js';
 import { HttpConnection } from './http-connection.js';
 import type { HttpLink } from './http-link.js';
-import type { HttpSettings } from './http-settings.js';
+import { type HttpSettings, textOf } from './http-settings.js';
 import { KeepAlive } from './keep-alive.js';
 import { nodeTransport } from './node-transport.js';
 import { PooledSocket } from './pooled-socket.js';
@@ -46,6 +46,11 @@ export class HttpConnectionFactory implements ConnectionFactory<HttpConnection> 
           ? connection.check(healthCheck.method, healthCheck.path, context.signal)
           : connection.isOpen;
     }
+  }
+
+  /** Where its connections go. @internal */
+  get baseURL(): string {
+    return textOf(this.#settings.base);
   }
 
   async create(context: CreateContext): Promise<HttpConnection> {

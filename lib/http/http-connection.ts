@@ -8,6 +8,7 @@ import axios, {
   type InternalAxiosRequestConfig,
 } from 'axios';
 import { AnswerStream } from './answer-stream.js';
+import type { SilenceLimits, WatchedAdapter } from './answer-watch.js';
 import { describeFailure, isFailure, isOfAxios } from './failure.js';
 import { HttpError } from './http-error.js';
 import type { HttpLink } from './http-link.js';
@@ -35,6 +36,7 @@ export class HttpConnection {
   readonly #link: HttpLink;
   readonly #secrets: readonly string[];
   readonly #maxResponseBytes: number;
+  readonly #origin: string;
   private inFlight = 0;
 
   /** @internal */
@@ -47,11 +49,13 @@ export class HttpConnection {
     // A key stands alone in a header, or behind a word such as `Bearer`.
     this.#secrets = Object.values(settings.headers).flatMap((value) => [value, ...value.split(' ')]);
     this.#maxResponseBytes = settings.maxResponseBytes;
+    this.#origin = settings.base.origin;
     this.baseURL = textOf(settings.base);
     this.client = axios.create({
       baseURL: this.baseURL,
       headers: { ...settings.headers },
       timeout: settings.requestTimeoutMs,
+      ...silenceLimits(settings),
       adapter: this.guarded(link.adapter),
       maxRedirects: 0,
       allowAbsoluteUrls: false,
@@ -129,7 +133,7 @@ export class HttpConnection {
     return { baseURL: this.baseURL };
   }
 
-  private guarded(send: AxiosAdapter): AxiosAdapter {
+  private guarded(send: WatchedAdapter): AxiosAdapter {
     return async (config) => {
       const guard = new RequestGuard(config);
       const isStream = config.responseType === 'stream';
@@ -138,7 +142,8 @@ export class HttpConnection {
         const own = { ...config, signal: guard.signal, timeout: 0 };
         // The limit of a stream is kept here: what axios fails it with holds the whole request.
         if (isStream) own.maxContentLength = -1;
-        const response = await send(own);
+        if (config.fromOrigin === true) Object.assign(own, { baseURL: this.#origin, allowAbsoluteUrls: false });
+        const response = await send(own, guard.watch);
         response.config = config;
         if (isStream) this.stream(response, guard);
         else this.settled(guard);
@@ -165,6 +170,7 @@ export class HttpConnection {
       source,
       maxContentLength < 0 ? Infinity : maxContentLength,
       (error) => this.plainError(error, config, guard) as Error,
+      guard.watch,
     );
   }
 
@@ -180,14 +186,23 @@ export class HttpConnection {
     return new HttpError({
       ...describeFailure(error, asked, guard),
       method: (asked?.method ?? 'get').toUpperCase(),
-      url: this.urlOf(asked?.url),
+      url: this.urlOf(asked),
     });
   }
 
-  private urlOf(url = ''): string {
+  private urlOf({ url = '', fromOrigin }: Partial<InternalAxiosRequestConfig> = {}): string {
     const [path = ''] = url.split(/[?#]/, 1);
-    return path === '' ? this.baseURL : `${this.baseURL}/${path.replace(/^\/+/, '')}`;
+    const base = fromOrigin === true ? this.#origin : this.baseURL;
+    return path === '' ? base : `${base}/${path.replace(/^\/+/, '')}`;
   }
+}
+
+/** Only those that limit: what is among the defaults, axios copies for every request. */
+function silenceLimits({ headerTimeoutMs, bodyIdleTimeoutMs }: HttpSettings): SilenceLimits {
+  return {
+    ...(headerTimeoutMs < Infinity && { headerTimeoutMs }),
+    ...(bodyIdleTimeoutMs < Infinity && { bodyIdleTimeoutMs }),
+  };
 }
 
 /** Keys as the large providers write them; they quote them in part, which no comparison with the whole would find. */

@@ -6,12 +6,21 @@
  */
 export type HttpErrorKind = 'connection' | 'timeout' | 'aborted' | 'status' | 'response';
 
+/**
+ * Which time limit a request ran into: `header` until the first byte of the answer, `body` between two of its bytes, `whole`
+ * for all of it.
+ *
+ * @publicApi
+ */
+export type HttpTimeoutPhase = 'header' | 'body' | 'whole';
+
 /** The same symbol in every copy of this package, so that two installed versions know each other's errors. */
 const BRAND = Symbol.for('nestjs-pools.HttpError');
 
 interface HttpErrorFacts {
   readonly kind: HttpErrorKind;
   readonly code: string;
+  readonly phase?: HttpTimeoutPhase | undefined;
   readonly method: string;
   readonly url: string;
   readonly status?: number | undefined;
@@ -33,8 +42,13 @@ const RETRYABLE_STATUS = new Set([408, 409, 425, 429, 500, 502, 503, 504, 520, 5
  */
 export class HttpError extends Error {
   readonly kind: HttpErrorKind;
-  /** The system's or the HTTP client's code: `ECONNREFUSED`, `HTTP_TIMEOUT`, `HTTP_STATUS`, … */
+  /**
+   * The system's or the HTTP client's code: `ECONNREFUSED`, `HTTP_STATUS`, …; of kind `timeout` `HTTP_TIMEOUT`,
+   * `HTTP_HEADER_TIMEOUT` or `HTTP_BODY_TIMEOUT`.
+   */
   readonly code: string;
+  /** Of kind `timeout`: the limit that was reached. */
+  readonly phase?: HttpTimeoutPhase | undefined;
   readonly method: string;
   /** Origin and path; never a query. */
   readonly url: string;
@@ -59,6 +73,7 @@ export class HttpError extends Error {
     this.name = 'HttpError';
     this.kind = facts.kind;
     this.code = facts.code;
+    this.phase = facts.phase;
     this.method = facts.method;
     this.url = facts.url;
     this.status = facts.status;

@@ -1,4 +1,4 @@
-import type { AxiosAdapter } from 'axios';
+import type { WatchedAdapter } from './answer-watch.js';
 
 /**
  * What carries the requests of one {@link HttpConnection}: a socket of its own, or a place on an HTTP/2 session. The
@@ -29,8 +29,10 @@ export interface HttpLink {
    * It rejects with anything that has a `code`. An `AxiosError` of code `ERR_BAD_RESPONSE`, `ERR_BAD_REQUEST` or
    * `ERR_FR_MAX_BODY_LENGTH_EXCEEDED` says that the request or the answer was refused (its status, its size, no JSON);
    * everything else that the connection failed.
+   *
+   * A watch that comes with it is told when the request is sent, of all that comes in answer, and of its end.
    */
-  readonly adapter: AxiosAdapter;
+  readonly adapter: WatchedAdapter;
   /**
    * Asks the server for a sign of life by other means than a request. Where it is there, the background check is this one,
    * also for links that need not be kept warm.

@@ -25,10 +25,15 @@ const H2_LIMITS = { ...HTTP_LIMITS, healthCheckIntervalMs: 30_000 } as const;
  * @publicApi
  */
 export class HttpPool extends ConnectionPool<HttpConnection> {
+  /** Where its connections go, without user and query. `undefined` for a pool with a factory of another's making. */
+  readonly baseURL: string | undefined;
+
   /** @internal */
   constructor(options: PoolOptions<HttpConnection>) {
-    const upkeep = new HttpUpkeep(options.factory);
+    const { factory } = options;
+    const upkeep = new HttpUpkeep(factory);
     super({ ...options, factory: upkeep });
+    this.baseURL = factory instanceof HttpConnectionFactory ? factory.baseURL : undefined;
     upkeep.watch(this);
   }
 }

@@ -47,6 +47,15 @@ export interface HttpPoolOptions extends PoolLimits, HttpDialOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** The whole of one request, body included. A request's own `timeout` goes before it. Default: 60 000. */
   readonly requestTimeoutMs?: number;
+  /**
+   * How long the server may leave a request, once it is being sent, without a byte of an answer. A request's own
+   * `headerTimeoutMs` goes before it. Default: Infinity.
+   */
+  readonly headerTimeoutMs?: number;
+  /**
+   * How long the server may be silent within an answer. A request's own `bodyIdleTimeoutMs` goes before it. Default: Infinity.
+   */
+  readonly bodyIdleTimeoutMs?: number;
   /** Decompressed size of an answer. Default: 64 MiB. */
   readonly maxResponseBytes?: number;
   /** Default: 16 MiB. */
@@ -75,6 +84,24 @@ declare module 'axios' {
      * server has answered. Default: by the pool's `replay`.
      */
     replay?: boolean;
+    /**
+     * Of a pool of `nestjs-pools/http`: how many milliseconds may pass without a byte of the answer, from the moment that the
+     * request is sent: its wait for others on the connection does not count, sending its body does. An informational answer
+     * (100, 103) is one: from there on `bodyIdleTimeoutMs` holds. Fails with `HTTP_HEADER_TIMEOUT`. `Infinity`, or more than
+     * 2³¹−1, is no limit. Default: the pool's `headerTimeoutMs`.
+     */
+    headerTimeoutMs?: number;
+    /**
+     * Of a pool of `nestjs-pools/http`: how many milliseconds may pass, after the first byte of the answer, without another
+     * one. While a stream of it is not read, nothing counts, nor with `maxRate`. Fails with `HTTP_BODY_TIMEOUT`. `Infinity`,
+     * or more than 2³¹−1, is no limit. Default: the pool's `bodyIdleTimeoutMs`.
+     */
+    bodyIdleTimeoutMs?: number;
+    /**
+     * Of a pool of `nestjs-pools/http`: whether `url` is a path below the origin of the pool's `baseURL`, and not below all of
+     * it: `/info` beside `/v1`. It is the same server in any case. Default: `false`.
+     */
+    fromOrigin?: boolean;
   }
 }
 
@@ -84,6 +111,8 @@ export interface HttpSettings {
   readonly dial: DialSettings;
   readonly headers: Readonly<Record<string, string>>;
   readonly requestTimeoutMs: number;
+  readonly headerTimeoutMs: number;
+  readonly bodyIdleTimeoutMs: number;
   readonly maxResponseBytes: number;
   readonly maxRequestBytes: number;
   readonly healthCheck: Required<HttpHealthCheck> | false;
@@ -119,6 +148,8 @@ const RULES: Record<Exclude<keyof HttpPoolOptions, keyof PoolLimits>, Rule> = {
   network: elsewhere,
   headers: group,
   requestTimeoutMs: positiveDuration,
+  headerTimeoutMs: positiveDuration,
+  bodyIdleTimeoutMs: positiveDuration,
   maxResponseBytes: size,
   maxRequestBytes: size,
   healthCheck: checkOrFalse,
@@ -151,6 +182,8 @@ export function resolveHttpSettings(
     dial,
     headers,
     requestTimeoutMs: own.requestTimeoutMs ?? 60_000,
+    headerTimeoutMs: own.headerTimeoutMs ?? Infinity,
+    bodyIdleTimeoutMs: own.bodyIdleTimeoutMs ?? Infinity,
     maxResponseBytes: own.maxResponseBytes ?? 64 * MIB,
     maxRequestBytes: own.maxRequestBytes ?? 16 * MIB,
     healthCheck: healthCheck !== false && { method: healthCheck?.method ?? 'HEAD', path: healthCheck?.path ?? '' },

@@ -9,6 +9,7 @@ import {
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import type { Socket } from 'node:net';
 import axios, { AxiosError } from 'axios';
+import type { AnswerWatch } from './answer-watch.js';
 import type { Forwarding } from './dialer.js';
 import type { TransportMaker } from './transport.js';
 
@@ -17,9 +18,11 @@ export const nodeTransport: TransportMaker = (socket, settings, forward) => {
   const isSecure = settings.base.protocol === 'https:';
   const agent = agentFor(socket, isSecure);
   const send = axios.getAdapter('http');
+  // Of the one request that is on the socket: axios does not hand it through.
+  let current: AnswerWatch | undefined;
   // Whatever a request says of these: it goes over this socket, as it is, to nobody else.
   const own = {
-    transport: senderFor(socket, isSecure, forward),
+    transport: senderFor(socket, isSecure, forward, () => current),
     httpAgent: agent,
     httpsAgent: agent,
     httpVersion: 1 as const,
@@ -30,7 +33,10 @@ export const nodeTransport: TransportMaker = (socket, settings, forward) => {
   // axios sets it anew for every request: two calls to the system each time, and over what the pool's `network` says.
   socket.setKeepAlive = () => socket;
   return {
-    adapter: (config) => send({ ...config, ...own }).catch(renamed),
+    adapter: (config, watch) => {
+      current = watch;
+      return send({ ...config, ...own }).catch(renamed);
+    },
     close: () => {},
   };
 };
@@ -71,7 +77,12 @@ interface Sender {
 }
 
 /** Node's own `request`, by way of a forwarding proxy where there is one, with two of its habits put right. */
-function senderFor(socket: Socket, isSecure: boolean, forward: Forwarding | undefined): Sender {
+function senderFor(
+  socket: Socket,
+  isSecure: boolean,
+  forward: Forwarding | undefined,
+  watchOfCurrent: () => AnswerWatch | undefined,
+): Sender {
   const send = isSecure ? requestHttps : requestHttp;
   return {
     request: (options, onResponse) => {
@@ -79,7 +90,9 @@ function senderFor(socket: Socket, isSecure: boolean, forward: Forwarding | unde
         options.path = forward.origin + options.path!;
         options.headers = { ...(options.headers as Record<string, string>), ...forward.headers };
       }
+      const watch = watchOfCurrent();
       const request = send(options, (response) => {
+        if (watch !== undefined) response.once('end', () => watch.end());
         // It takes an answer to HEAD without a length for one that ends with its connection, and closes a connection that the
         // server keeps. Every background check would cost one.
         if (options.method === 'HEAD' && isKept(response)) request.shouldKeepAlive = true;

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { InternalAxiosRequestConfig, AxiosResponse } from 'axios';
 import { systemClock } from '../core/clock.js';
+import type { AnswerWatch } from './answer-watch.js';
 import type { HttpTransport } from './transport.js';
 
 /** How long a polite close waits for the server's side of it before the socket is torn down. */
@@ -17,6 +18,8 @@ export class PooledSocket {
   /** Why it closed, once it has, where somebody said so. */
   error: Error | undefined;
   private isBusy = false;
+  /** Of the request that is on it. */
+  private watch: AnswerWatch | undefined;
   private idleSince = systemClock.now();
   /** How much had been read when the last answer was over: what comes after that, nobody asked for. */
   private bytesExpected: number;
@@ -34,6 +37,7 @@ export class PooledSocket {
     // client reads such bytes and drops them; they are the end of an answer that somebody else may get, or "408" before a close.
     socket.on('data', () => {
       if (!this.isBusy) this.end(new Error('the server sent something that nobody had asked for'));
+      else this.watch?.heard();
     });
     socket.unref();
   }
@@ -59,17 +63,20 @@ export class PooledSocket {
   }
 
   /** Sends one request. It is busy from here on, until it is told to rest. */
-  send(config: InternalAxiosRequestConfig): Promise<AxiosResponse> {
+  send(config: InternalAxiosRequestConfig, watch?: AnswerWatch): Promise<AxiosResponse> {
     this.isBusy = true;
+    this.watch = watch;
+    watch?.begun();
     // The pool's idle sockets do not keep the process alive; one with a request on it does.
     this.socket.ref();
-    return this.transport.adapter(config);
+    return this.transport.adapter(config, watch);
   }
 
   /** The request that was on it is over. One that was given up before it was sent does not make it any younger. */
   rest(): void {
     if (!this.isBusy) return;
     this.isBusy = false;
+    this.watch = undefined;
     this.idleSince = systemClock.now();
     this.bytesExpected = this.socket.bytesRead;
     this.socket.unref();

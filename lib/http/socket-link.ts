@@ -1,4 +1,5 @@
-import type { AxiosAdapter, AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
+import type { AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
+import type { AnswerWatch, WatchedAdapter } from './answer-watch.js';
 import type { HttpLink } from './http-link.js';
 import type { HttpReplay } from './http-settings.js';
 import type { KeepAlive } from './keep-alive.js';
@@ -29,7 +30,7 @@ export interface SocketSource {
  * @internal
  */
 export class SocketLink implements HttpLink {
-  readonly adapter: AxiosAdapter = (config) => this.request(config);
+  readonly adapter: WatchedAdapter = (config, watch) => this.request(config, watch);
   /** Whether a request is on it, from the first look at the socket until its answer has been read. */
   private isBusy = false;
   private isClosed = false;
@@ -75,7 +76,7 @@ export class SocketLink implements HttpLink {
     else this.dialing.abort(this.signal?.reason);
   }
 
-  private async request(config: InternalAxiosRequestConfig): Promise<AxiosResponse> {
+  private async request(config: InternalAxiosRequestConfig, watch?: AnswerWatch): Promise<AxiosResponse> {
     const signal = config.signal as AbortSignal | undefined;
     if (this.isBusy) await this.turn(signal);
     this.isBusy = true;
@@ -84,7 +85,7 @@ export class SocketLink implements HttpLink {
     // It is listened to here, whatever sends the request.
     config.signal = undefined;
     try {
-      const response = await this.exchange(config);
+      const response = await this.exchange(config, watch);
       this.whenRead(config, response);
       return response;
     } catch (error) {
@@ -93,7 +94,7 @@ export class SocketLink implements HttpLink {
     }
   }
 
-  private async exchange(config: InternalAxiosRequestConfig): Promise<AxiosResponse> {
+  private async exchange(config: InternalAxiosRequestConfig, watch?: AnswerWatch): Promise<AxiosResponse> {
     const idleMs = this.socket.idleMs;
     if (idleMs > LOOK_AGAIN_AFTER_MS) await aTurnOfTheLoop();
     this.throwIfEnded();
@@ -103,19 +104,19 @@ export class SocketLink implements HttpLink {
     const { socket } = this;
     const isReused = isFit && (socket.answers > 0 || idleMs > LOOK_AGAIN_AFTER_MS);
     try {
-      return await this.send(config);
+      return await this.send(config, watch);
     } catch (error) {
       if (!isReused || !isReset(error) || socket.hasHeard || this.isEnded) throw error;
       this.source.keepAlive.reset(idleMs);
       if (!mayReplay(config, this.source.replay)) throw error;
     }
     await this.replace();
-    return this.send(config);
+    return this.send(config, watch);
   }
 
-  private async send(config: InternalAxiosRequestConfig): Promise<AxiosResponse> {
+  private async send(config: InternalAxiosRequestConfig, watch?: AnswerWatch): Promise<AxiosResponse> {
     try {
-      return this.answered(await this.socket.send(config));
+      return this.answered(await this.socket.send(config, watch));
     } catch (error) {
       const { response } = error as Partial<AxiosError>;
       if (response !== undefined) this.answered(response);

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { AxiosAdapter } from 'axios';
+import type { WatchedAdapter } from './answer-watch.js';
 import type { Forwarding } from './dialer.js';
 import type { HttpSettings } from './http-settings.js';
 
@@ -14,9 +14,10 @@ export interface HttpTransport {
    * Sends one request. It is never asked for two at the same time: the next one comes when the answer before it has been read
    * to its end, or its stream has closed. `config.signal` is not set: a request is ended by the end of its socket.
    *
-   * What it rejects with may be anything that has a `code`; the connection makes an {@link HttpError} of it.
+   * What it rejects with may be anything that has a `code`; the connection makes an {@link HttpError} of it. A watch that comes
+   * with it is told of the answer's end: the rest is for the socket's owner to see.
    */
-  readonly adapter: AxiosAdapter;
+  readonly adapter: WatchedAdapter;
   /** Lets go of what it holds besides the socket, which its owner closes. */
   close(): void;
 }

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { buildConnector, Client, Dispatcher } from 'undici';
+import type { AnswerWatch } from './answer-watch.js';
 import type { Forwarding } from './dialer.js';
 import { exchangeAdapter } from './exchange-adapter.js';
 import { type AnswerSink, codedError, type Exchange, type ExchangeControl, likeNode } from './exchange.js';
@@ -45,8 +46,8 @@ const CLIENT: Client.Options = {
 export function undiciTransport({ Client }: Undici, socket: Socket, base: URL, forward?: Forwarding): HttpTransport {
   // As if it were plain: the socket has its TLS done, and for `https:` undici drops it when a request has a `host` of its own.
   const client = new Client(`http://${base.host}`, { ...CLIENT, connect: handOver(socket) });
-  const exchange: Exchange = ({ method, path, headers, body }, sink) => {
-    const handler = new UndiciExchange(sink);
+  const exchange: Exchange = ({ method, path, headers, body, watch }, sink) => {
+    const handler = new UndiciExchange(sink, watch);
     // `reset: false`: undici would close the connection after every HEAD, and after a GET or DELETE with a body.
     client.dispatch({ method, path, headers: headers as string[], body: body ?? null, reset: false }, handler);
     return handler;
@@ -82,7 +83,10 @@ class UndiciExchange implements Dispatcher.DispatchHandler, ExchangeControl {
   private controller: Dispatcher.DispatchController | undefined;
   private abortedBy: Error | undefined;
 
-  constructor(private readonly sink: AnswerSink) {}
+  constructor(
+    private readonly sink: AnswerSink,
+    private readonly watch: AnswerWatch | undefined,
+  ) {}
 
   abort(reason: Error): void {
     this.abortedBy ??= reason;
@@ -118,6 +122,7 @@ class UndiciExchange implements Dispatcher.DispatchHandler, ExchangeControl {
   }
 
   onResponseEnd(_controller: Dispatcher.DispatchController, trailers: Parameters<typeof likeNode>[0]): void {
+    this.watch?.end();
     this.sink.onEnd(likeNode(trailers));
   }
 
