@@ -102,6 +102,14 @@ export class Deadlines {
     else this.timer.ref?.();
   }
 
+  /** Keeps no timer while nothing is due: for those whose deadlines are few and far between, and may be forgotten with theirs. */
+  rest(): void {
+    if (this.timer === undefined || this.heap.length > 0 || this.keepsAlive) return;
+    this.clock.clearTimeout(this.timer);
+    this.timer = undefined;
+    this.wakesAt = Infinity;
+  }
+
   /** No timer from here on; deadlines added later are not kept. */
   close(): void {
     this.isClosed = true;
