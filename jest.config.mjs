@@ -12,7 +12,7 @@ export default {
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
     '^nestjs-pools$': '<rootDir>/lib/index.ts',
-    '^nestjs-pools/([a-z]+)$': '<rootDir>/lib/$1/index.ts',
+    '^nestjs-pools/([a-z/]+)$': '<rootDir>/lib/$1/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   transform: {
