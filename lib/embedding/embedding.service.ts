@@ -1,140 +1,266 @@
-import { type ConnectionPool } from '../core/index.js';
+import type { OnApplicationShutdown } from '@nestjs/common';
+import { Observable } from 'rxjs';
+import { type Clock, type ConnectionPool, type PoolError, systemClock } from '../core/index.js';
+import { shapeOf } from '../core/option-rules.js';
 import type { HttpConnection } from '../http/index.js';
-import { Leased } from '../nest/leased.decorator.js';
-import { UsePool } from '../nest/use-pool.decorator.js';
-import { EmbeddingInputError, EmbeddingResponseError } from './embedding-errors.js';
-import { requestEmbeddings } from './embedding.client.js';
-import { type EmbeddingOptions, type ResolvedEmbeddingOptions, resolveEmbeddingOptions } from './embedding-options.js';
+import { allPlainNumbers, plainNumbers } from './adapters/plain-numbers.js';
+import { CostLedger, type EmbeddingCost } from './cost-ledger.js';
+import { EmbeddingAbortedError, type EmbeddingError } from './embedding-errors.js';
+import { PooledGateway } from './embedding-gateway.service.js';
+import { type EmbeddingHealth, healthOf } from './embedding-health.js';
+import type { EmbeddingEndpointOptions, EmbeddingOptions, EmbedOptions } from './embedding-options.js';
+import type { EmbeddingOutcome } from './embedding-outcome.js';
+import { type EmbeddingStats, statsOf } from './embedding-stats.js';
+import { type Assembly, assemble } from './engine/assemble.js';
+import { checkCall } from './engine/embedding-engine.js';
+import { type EmbeddedItem, embedStream, type EmbedStreamOptions, type SettledItem } from './stream/embed-stream.js';
+import type { EmbedSource } from './stream/item-feed.js';
+import type { EmbedStreamParts, EmbedStreamSettings } from './stream/stream-options.js';
+import { embedInto, type EmbedIntoOptions, type EmbedIntoSummary, type VectorSink } from './stream/vector-sink.js';
 
-/** What one call may ask for. @publicApi */
-export interface EmbedOptions {
-  /** Ends the call wherever it is: in the pool's queue, or in a request. */
-  readonly signal?: AbortSignal;
+/** In which form vectors are wanted. @publicApi */
+export interface EmbeddingOutputOptions {
+  /** `number`: plain arrays, which take three times the memory. Default: `float32`. */
+  readonly as?: 'float32' | 'number';
 }
 
-/** @publicApi */
+/** What `embedMany()` may be asked for. @publicApi */
 export interface EmbedManyOptions extends EmbedOptions {
   /** Called after each request that has succeeded. */
   readonly onProgress?: (done: number, total: number) => void;
+  /** Called once at the end, where the server has counted the tokens of all texts. */
+  readonly onUsage?: (usage: { readonly tokens: number }) => void;
 }
 
-interface Batch {
-  readonly start: number;
-  readonly texts: readonly string[];
+/** What a stream may be asked for beside what is a stream's own. @publicApi */
+export type EmbeddingStreamOptions<T> = EmbedStreamOptions<T> & Omit<EmbedOptions, 'signal'>;
+
+/** Another pool for when the first is down. Its vectors must be of the same model. @publicApi */
+export interface EmbeddingFailover extends Partial<EmbeddingEndpointOptions> {
+  readonly pool: ConnectionPool<HttpConnection>;
+}
+
+/** What else an {@link EmbeddingService} may be given. @publicApi */
+export interface EmbeddingServiceParts {
+  /** Asked in this order while those before are down. */
+  readonly failover?: readonly EmbeddingFailover[];
+  /** Default: the machine's. */
+  readonly clock?: Clock;
+  /** From 0 to 1. Default: `Math.random`. */
+  readonly random?: () => number;
 }
 
 /**
- * Turns texts into vectors, over leased connections to a server that speaks OpenAI's protocol.
+ * Turns texts into vectors, over leased connections to an embedding server.
  *
  * @publicApi
  */
-export class EmbeddingService {
-  private readonly options: ResolvedEmbeddingOptions;
-  /** How long vectors are: as asked for, else as the first answer had them. A model does not change its mind. */
-  private dimensions: number | undefined;
+export class EmbeddingService implements OnApplicationShutdown {
+  /** As the server names it. */
+  readonly model: string;
+  private readonly assembly: Assembly;
+  private readonly ledger: CostLedger;
+  private readonly clock: Clock;
 
   /**
    * @throws {@link PoolOptionsError} naming every option that is wrong
    */
-  constructor(
-    private readonly pool: ConnectionPool<HttpConnection>,
-    options: EmbeddingOptions,
-  ) {
-    this.options = resolveEmbeddingOptions(pool.name, options);
-    this.dimensions = this.options.dimensions;
+  constructor(pool: ConnectionPool<HttpConnection>, options: EmbeddingOptions, parts: EmbeddingServiceParts = {}) {
+    const { failover = [], clock, random } = parts;
+    const plans = [
+      { gateway: new PooledGateway(pool) },
+      ...failover.map(({ pool: other, ...own }) => ({ gateway: new PooledGateway(other), ...own })),
+    ];
+    this.assembly = assemble(plans, options, { clock, random });
+    this.model = options.model;
+    this.clock = clock ?? systemClock;
+    const { pricePerMillionTokens: price } = options;
+    this.ledger = new CostLedger(price === undefined ? {} : { prices: { [this.model]: price } });
+    this.assembly.engine.counters.onUsage = (model, usage) => this.ledger.add(model, usage);
   }
 
   /**
-   * The vector of one text.
+   * The vector of one text. Calls that come while all connections are busy share a request.
    *
    * Rejects with an {@link EmbeddingError}, or with a {@link PoolError} when no connection could be had.
    */
-  async embed(text: string, options?: EmbedOptions): Promise<Float32Array> {
-    const [vector] = await this.embedMany([text], options);
-    return vector!;
+  embed(text: string, options?: EmbedOptions & { readonly as?: 'float32' }): Promise<Float32Array>;
+  embed(text: string, options: EmbedOptions & { readonly as: 'number' }): Promise<number[]>;
+  async embed(
+    text: string,
+    { as, ...options }: EmbedOptions & EmbeddingOutputOptions = {},
+  ): Promise<Float32Array | number[]> {
+    checkCall(this.name, options);
+    const { vectors } = await this.assembly.engine.embed([text], true, options);
+    const vector = vectors[0] as Float32Array;
+    return as === 'number' ? plainNumbers(vector) : vector;
   }
 
   /**
    * The vectors of many texts, in their order. Requests go out in parallel, as many as the pool has connections. The first
-   * failure ends them all.
+   * failure ends the call; with `settle` each text has an outcome of its own.
    *
    * Rejects with an {@link EmbeddingError}, or with a {@link PoolError} when no connection could be had.
    */
-  async embedMany(texts: readonly string[], options: EmbedManyOptions = {}): Promise<Float32Array[]> {
-    if (!Array.isArray(texts))
-      throw new TypeError(`embedMany: expected an array of texts, got a value of type ${typeof texts}`);
-    texts.forEach(refuseBlank);
-    const batches = this.batchesOf(texts);
-    const vectors: Float32Array[] = Array.from({ length: texts.length });
-    let done = 0;
-    await inParallel(batches, this.pool.stats().maxConnections, options.signal, async (batch, signal) => {
-      const part = await this.post(batch.texts, signal);
-      this.pin(part);
-      part.forEach((vector, position) => (vectors[batch.start + position] = vector));
-      done += part.length;
-      options.onProgress?.(done, texts.length);
-    });
-    return vectors;
-  }
-
-  /** The one HTTP call. The decorator leases a connection for it and gives it back, whatever happens. */
-  @UsePool<EmbeddingService>((self) => self.pool, { signal: (_texts, signal: AbortSignal) => signal })
-  protected async post(
+  embedMany(
     texts: readonly string[],
-    signal: AbortSignal,
-    @Leased() connection?: HttpConnection,
-  ): Promise<Float32Array[]> {
-    return requestEmbeddings(connection!, texts, this.options, this.dimensions, signal);
+    options?: EmbedManyOptions & { readonly as?: 'float32'; readonly settle?: false },
+  ): Promise<Float32Array[]>;
+  embedMany(
+    texts: readonly string[],
+    options: EmbedManyOptions & { readonly as: 'number'; readonly settle?: false },
+  ): Promise<number[][]>;
+  embedMany(
+    texts: readonly string[],
+    options: EmbedManyOptions & { readonly settle: true },
+  ): Promise<EmbeddingOutcome[]>;
+  async embedMany(
+    texts: readonly string[],
+    { as, onUsage, ...options }: EmbedManyOptions & EmbeddingOutputOptions & { readonly settle?: boolean } = {},
+  ): Promise<Float32Array[] | number[][] | EmbeddingOutcome[]> {
+    if (!Array.isArray(texts)) throw new TypeError(`embedMany: expected an array of texts, got ${shapeOf(texts)}`);
+    checkCall(this.name, options);
+    if (texts.length === 0) return [];
+    const { vectors, tokens, totalTokens } = await this.assembly.engine.embed(texts, texts.length === 1, options);
+    if (totalTokens !== undefined) onUsage?.({ tokens: Math.round(totalTokens) });
+    if (options.settle === true) return vectors.map((vector, place) => outcomeOf(vector, tokens[place]));
+    return as === 'number' ? allPlainNumbers(vectors as Float32Array[]) : (vectors as Float32Array[]);
   }
 
-  private batchesOf(texts: readonly string[]): Batch[] {
-    const { batchSize } = this.options;
-    const count = Math.ceil(texts.length / batchSize);
-    return Array.from({ length: count }, (_none, index) => {
-      const start = index * batchSize;
-      return { start, texts: texts.slice(start, start + batchSize) };
+  /**
+   * Embeds a source of any length in memory that does not grow, no faster than its consumer takes the vectors.
+   *
+   * ```ts
+   * for await (const { item, vector } of embeddings.embedStream(rows, { text: (row) => row.body })) { … }
+   * ```
+   *
+   * @throws {@link PoolOptionsError} naming every option that is wrong
+   */
+  embedStream<T>(
+    source: EmbedSource<T>,
+    options: EmbeddingStreamOptions<T> & { readonly settle: true },
+  ): AsyncIterableIterator<SettledItem<T>>;
+  embedStream<T>(
+    source: EmbedSource<T>,
+    options?: EmbeddingStreamOptions<T> & { readonly settle?: false | undefined },
+  ): AsyncIterableIterator<EmbeddedItem<T>>;
+  embedStream<T>(
+    source: EmbedSource<T>,
+    options: EmbeddingStreamOptions<T> = {},
+  ): AsyncIterableIterator<EmbeddedItem<T> | SettledItem<T>> {
+    const { own, call } = split(options);
+    return embedStream(source, this.chunks(call), own as never, this.streamParts());
+  }
+
+  /** The same for RxJS: vectors of what an Observable emits. Unsubscribing ends what is under way. */
+  embed$<T>(
+    source$: Observable<T>,
+    options?: EmbeddingStreamOptions<T> & { readonly settle?: false | undefined },
+  ): Observable<EmbeddedItem<T>> {
+    return new Observable((subscriber) => {
+      const stop = new AbortController();
+      const { signal = stop.signal } = options ?? {};
+      const merged = signal === stop.signal ? signal : AbortSignal.any([signal, stop.signal]);
+      const pass = async (): Promise<void> => {
+        for await (const item of this.embedStream(source$, { ...options, signal: merged })) subscriber.next(item);
+        subscriber.complete();
+      };
+      pass().catch((error: unknown) => subscriber.error(error));
+      return () => stop.abort(new EmbeddingAbortedError('unsubscribed'));
     });
   }
 
-  /** Requests that were made before the first answer have not been held to its length yet. */
-  private pin(vectors: readonly Float32Array[]): void {
-    const length = vectors[0]?.length;
-    this.dimensions ??= length;
-    if (length === this.dimensions) return;
-    throw new EmbeddingResponseError(`vectors of ${length} and of ${this.dimensions} dimensions came back`);
+  /**
+   * Embeds a source and writes the vectors to a sink, whose pace becomes the source's.
+   *
+   * Rejects with the first failure of source, server, sink or checkpoint.
+   */
+  embedInto<T>(
+    source: EmbedSource<T>,
+    sink: VectorSink<T>,
+    options: EmbedIntoOptions<T> & Omit<EmbedOptions, 'signal'> = {},
+  ): Promise<EmbedIntoSummary> {
+    const { own, call } = split(options);
+    return embedInto(source, sink, this.chunks(call), own, this.streamParts());
   }
-}
 
-function refuseBlank(text: unknown, index: number): void {
-  if (typeof text !== 'string')
-    throw new EmbeddingInputError(index, `expected a text, got a value of type ${typeof text}`);
-  if (text.trim() === '') throw new EmbeddingInputError(index, 'it is empty; leave it out, or give it words');
-}
+  /** What it is doing and has done. */
+  stats(): EmbeddingStats {
+    return statsOf(this.assembly);
+  }
 
-/** Does `work` for each item, `limit` of them at a time. The first failure stops the others and is the one that counts. */
-async function inParallel<Item>(
-  items: readonly Item[],
-  limit: number,
-  caller: AbortSignal | undefined,
-  work: (item: Item, signal: AbortSignal) => Promise<void>,
-): Promise<void> {
-  const stop = new AbortController();
-  const onAbort = (): void => stop.abort(caller?.reason);
-  if (caller?.aborted) onAbort();
-  caller?.addEventListener('abort', onAbort, { once: true });
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    while (next < items.length) {
-      const item = items[next]!;
-      next += 1;
-      await work(item, stop.signal);
+  /** What it has cost so far, by model. */
+  costs(): readonly EmbeddingCost[] {
+    return this.ledger.report();
+  }
+
+  /**
+   * Asks the server for a sign of life that costs no tokens. Never rejects for what is amiss with the server.
+   *
+   * @param timeoutMs default: 5 000
+   */
+  async check({
+    signal,
+    timeoutMs = 5_000,
+  }: { readonly signal?: AbortSignal; readonly timeoutMs?: number } = {}): Promise<EmbeddingHealth> {
+    const { gateway, profile } = this.assembly.endpoints[0]!.parts;
+    const { method, path } = profile.probe ?? { method: 'HEAD', path: '' };
+    try {
+      const { status } = await gateway.get(path, { method, timeoutMs }, signal ?? new AbortController().signal);
+      return healthOf(status);
+    } catch {
+      return { status: 'down', statusCode: undefined };
     }
-  };
-  try {
-    const workers = Array.from({ length: Math.min(limit, items.length) }, worker);
-    for (const running of workers) running.catch((error: unknown) => stop.abort(error));
-    await Promise.all(workers);
-  } finally {
-    caller?.removeEventListener('abort', onAbort);
   }
+
+  /** Ends what is under way, and waits until the cache's store has what was meant for it. */
+  async close(): Promise<void> {
+    const { engine, cache } = this.assembly;
+    engine.close(new EmbeddingAbortedError(new Error('the application is shutting down')));
+    await cache?.flush();
+  }
+
+  /** @internal */
+  onApplicationShutdown(): Promise<void> {
+    return this.close();
+  }
+
+  private get name(): string {
+    return this.assembly.endpoints[0]!.name;
+  }
+
+  /** What embeds one chunk of a stream. Streams fill no memory with vectors that nobody asks for again. */
+  private chunks(call: Omit<EmbedOptions, 'signal'>) {
+    checkCall(this.name, call);
+    const { engine, cache } = this.assembly;
+    const settings = { cache: cache?.hasStore === true, ...call, settle: true, patient: true };
+    return async (texts: readonly string[], signal: AbortSignal): Promise<EmbeddingOutcome[]> => {
+      const { vectors, tokens } = await engine.embed(texts, false, { ...settings, signal });
+      return vectors.map((vector, place) => outcomeOf(vector, tokens[place]));
+    };
+  }
+
+  private streamParts(): EmbedStreamParts {
+    const { engine } = this.assembly;
+    return {
+      name: this.name,
+      concurrency: () => engine.appetite.requests,
+      chunkSize: () => engine.appetite.inputs,
+      clock: this.clock,
+      priceOf: (tokens) => this.ledger.priceOf(this.model, tokens),
+    } as EmbedStreamParts;
+  }
+}
+
+function outcomeOf(vector: Float32Array | Error, tokens: number | undefined): EmbeddingOutcome {
+  if (vector instanceof Error) return { ok: false, error: vector as EmbeddingError | PoolError };
+  return tokens === undefined ? { ok: true, vector } : { ok: true, vector, tokens };
+}
+
+/** A stream's own settings, and those of each of its calls. */
+function split<O extends EmbedStreamSettings<never> & Omit<EmbedOptions, 'signal'>>(options: O) {
+  const { dimensions, inputType, extraBody, tenant, deadlineMs, cache, ...own } = options;
+  const call = { dimensions, inputType, extraBody, tenant, deadlineMs, cache };
+  const given = Object.entries(call).filter(([, value]) => value !== undefined);
+  return { own, call: Object.fromEntries(given) as Omit<EmbedOptions, 'signal'> };
 }

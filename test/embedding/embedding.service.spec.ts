@@ -7,8 +7,10 @@ import {
   type EmbeddingError,
   EmbeddingInputError,
   EmbeddingModule,
+  type EmbeddingOptions,
   EmbeddingResponseError,
   EmbeddingService,
+  EmbeddingVectorError,
 } from 'nestjs-pools/embedding';
 import { httpPool, type HttpPool, type HttpPoolOptions } from 'nestjs-pools/http';
 import {
@@ -54,7 +56,12 @@ async function lying(answer: Answer, status = 200, headers: Record<string, strin
     });
   });
   closers.push(() => server.stop());
-  return new EmbeddingService(poolAt(server.url), { model: MODEL });
+  return once(poolAt(server.url));
+}
+
+/** One that asks once: what it does about failures is another spec's. */
+function once(pool: HttpPool, options: Partial<EmbeddingOptions> = {}): EmbeddingService {
+  return new EmbeddingService(pool, { model: MODEL, retry: false, ...options });
 }
 
 const failure = <E = EmbeddingError>(work: Promise<unknown>): Promise<E> =>
@@ -83,7 +90,8 @@ describe('EmbeddingService against a real server', () => {
     expect(vectors).toHaveLength(95);
     expect(seen).toHaveLength(10);
     expect(seen.at(-1)).toBe('95/95');
-    for (const index of [0, 9, 10, 94]) expect(vectors[index]).toEqual(await service.embed(texts[index]!));
+    for (const index of [0, 9, 10, 94])
+      expect(vectors[index]).toEqual(await service.embed(texts[index]!, { cache: false }));
     expect(server.stats().requests).toBe(14);
   });
 
@@ -143,28 +151,7 @@ describe('what comes back for each text', () => {
   });
 
   const wrong: [string, Answer, string][] = [
-    ['fewer vectors than texts', () => ({ data: [item(0, [1])] }), '1 vectors came back for 2 texts'],
-    ['an index twice', () => ({ data: [item(0, [1]), item(0, [2])] }), 'its indexes do not name every text once'],
-    [
-      'an index out of range',
-      () => ({ data: [item(0, [1]), item(2, [2])] }),
-      'its indexes do not name every text once',
-    ],
-    ['an index on some only', () => ({ data: [item(0, [1]), item(undefined, [2])] }), 'do not name every text once'],
-    [
-      'null for a number',
-      () => ({ data: [item(0, [1]), item(1, [null])] }),
-      'vector 1 holds something that is no number',
-    ],
-    [
-      'a number that is not finite',
-      () => ({ data: [item(0, base64(1)), item(1, base64(NaN))] }),
-      'vector 1 holds a number that',
-    ],
-    ['vectors of two lengths', () => ({ data: [item(0, [1, 2]), item(1, [1])] }), 'a vector of 1 dimensions came back'],
-    ['half a float', () => ({ data: [item(0, [1]), item(1, 'AAAAAAA=')] }), 'vector 1 holds 5 bytes, not whole floats'],
-    ['an empty vector', () => ({ data: [item(0, [1]), item(1, [])] }), 'vector 1 is empty'],
-    ['something else for a vector', () => ({ data: [item(0, [1]), item(1, { a: 1 })] }), 'vector 1 is neither'],
+    ['no vectors at all', () => ({ data: [] }), '0 vectors came back for'],
     ['an error with status 200', () => ({ error: { message: 'overloaded' } }), 'it holds an error in place of vectors'],
     ['a page of HTML', () => '<html></html>', 'it is no JSON'],
     ['JSON of another shape', () => ({ embeddings: [] }), 'it holds no list of vectors'],
@@ -175,6 +162,56 @@ describe('what comes back for each text', () => {
     expect(error).toBeInstanceOf(EmbeddingResponseError);
     expect(error.message).toContain(message);
     expect(error.requestId).toBe('req-5');
+  });
+
+  const muddled: [string, Answer][] = [
+    ['fewer vectors than texts', () => ({ data: [item(0, [1])] })],
+    ['more vectors than texts', () => ({ data: [item(0, [1]), item(1, [1]), item(2, [1])] })],
+    ['an index twice', () => ({ data: [item(0, [1]), item(0, [2])] })],
+    ['an index out of range', () => ({ data: [item(0, [1]), item(2, [2])] })],
+    ['an index on some only', () => ({ data: [item(0, [1]), item(undefined, [2])] })],
+  ];
+  it.each(muddled)('is asked for again, each text alone, after %s', async (_what, muddle) => {
+    const asked: string[][] = [];
+    const service = await lying((texts) => {
+      asked.push(texts);
+      return texts.length > 1 ? muddle(texts) : { data: [item(0, [texts[0] === 'a' ? 7 : 8])] };
+    });
+    expect(await service.embedMany(['a', 'b'])).toEqual([Float32Array.of(7), Float32Array.of(8)]);
+    expect(asked).toEqual([['a', 'b'], ['a'], ['b']]);
+  });
+
+  it('is an error where the index of a text alone is not the first', async () => {
+    const service = await lying(() => ({ data: [item(1, [1])] }));
+    const error = await failure(service.embed('a'));
+    expect(error).toBeInstanceOf(EmbeddingResponseError);
+    expect(error.message).toContain('its indexes do not name every text once');
+  });
+
+  const odd: [string, Answer, string, string][] = [
+    ['null for a number', () => ({ data: [item(0, [1]), item(1, [null])] }), 'not-finite', 'cannot be right'],
+    ['a number that is not finite', () => ({ data: [item(0, base64(1)), item(1, base64(NaN))] }), 'not-finite', ''],
+    ['half a float', () => ({ data: [item(0, [1]), item(1, 'AAAAAAA=')] }), 'encoding', 'not whole 32-bit floats'],
+    ['an empty vector', () => ({ data: [item(0, [1]), item(1, [])] }), 'missing', ''],
+    ['something else for a vector', () => ({ data: [item(0, [1]), item(1, { a: 1 })] }), 'encoding', ''],
+    ['zeros', () => ({ data: [item(0, [1, 2]), item(1, [0, 0])] }), 'zero', ''],
+  ];
+  it.each(odd)('is an error for %s, of that text alone', async (_what, answer, problem, message) => {
+    const service = await lying(answer, 200, { 'x-request-id': 'req-5' });
+    const error = await failure<EmbeddingVectorError>(service.embedMany(['a', 'b']));
+    expect(error).toBeInstanceOf(EmbeddingVectorError);
+    expect(error).toMatchObject({ problem, requestId: 'req-5' });
+    expect(error.message).toContain(message);
+    const [first, second] = await service.embedMany(['a', 'b'], { settle: true, cache: false });
+    expect(first).toMatchObject({ ok: true });
+    expect(second).toMatchObject({ ok: false, error: { problem } });
+  });
+
+  it('is an error for each of two vectors of different lengths: which is right cannot be told', async () => {
+    const service = await lying(() => ({ data: [item(0, [1, 2]), item(1, [1])] }));
+    for (const outcome of await service.embedMany(['a', 'b'], { settle: true })) {
+      expect(outcome).toMatchObject({ ok: false, error: { problem: 'dimensions' } });
+    }
   });
 
   it('has the dimensions that the first answer had, from then on', async () => {
@@ -189,7 +226,7 @@ describe('what comes back for each text', () => {
     }));
     await service.embed('a');
     length = 4;
-    expect((await failure(service.embed('b'))).message).toContain('a vector of 4 dimensions came back, not of 3');
+    expect((await failure(service.embed('b'))).message).toContain('it has 4 dimensions, not 3');
   });
 });
 
@@ -233,7 +270,8 @@ describe('what a caller is told', () => {
     [503, { message: 'overloaded', type: 'overloaded' }, true],
     [500, { error: 'flat', error_type: 'backend' }, true],
     [404, { error: { message: 'no such model', code: 'model_not_found' } }, false],
-    [413, {}, false],
+    [409, {}, true],
+    [501, {}, false],
   ];
   it.each(retryable)('says whether status %i %j is worth another try: %s', async (status, body, expected) => {
     const service = await lying(() => body, status);
@@ -247,7 +285,7 @@ describe('what a caller is told', () => {
       else response.end(JSON.stringify({ data: [item(0, [1])] }));
     });
     closers.push(() => server.stop());
-    const service = new EmbeddingService(poolAt(server.url), { model: MODEL });
+    const service = once(poolAt(server.url));
     const error = await failure(service.embed('hello'));
     expect(error).toBeInstanceOf(EmbeddingConnectionError);
     expect(error.retryable).toBe(true);
@@ -257,7 +295,7 @@ describe('what a caller is told', () => {
 
   it('is a pool error when no connection can be had', async () => {
     const server = await CountingServer.start(() => {});
-    const service = new EmbeddingService(poolAt(server.url), { model: MODEL });
+    const service = once(poolAt(server.url));
     await server.stop();
     expect(await failure(service.embed('hello'))).toMatchObject({ code: 'POOL_CREATE_FAILED' });
   });
@@ -273,15 +311,22 @@ describe('what a caller is told', () => {
     await eventually(() => server.requests.length === 1, 'the request has arrived');
     controller.abort(new Error('enough'));
     expect(await first).toMatchObject({ code: 'EMBEDDING_ABORTED', cause: { message: 'enough' } });
-    expect(await second).toMatchObject({ code: 'POOL_ACQUIRE_ABORTED', cause: { message: 'enough' } });
-    expect(pool.stats()).toMatchObject({ activeConnections: 0, waiting: 0 });
+    expect(await second).toMatchObject({ code: 'EMBEDDING_ABORTED', cause: { message: 'enough' } });
+    await eventually(() => pool.stats().activeConnections === 0, 'the connection is back');
+    expect(pool.stats().waiting).toBe(0);
+    expect(service.stats().pendingCalls).toBe(0);
   });
 
   it('is the first failure of many batches, and the others are stopped', async () => {
-    const service = await lying(() => ({ error: { message: 'no' } }), 500);
-    const small = new EmbeddingService((service as unknown as { pool: HttpPool }).pool, { model: MODEL, batchSize: 1 });
-    const error = await failure(small.embedMany(Array.from({ length: 50 }, (_none, index) => `text ${index}`)));
+    const server = await CountingServer.start((_request, response) => response.writeHead(500).end('{}'));
+    closers.push(() => server.stop());
+    const error = await failure(
+      once(poolAt(server.url), { batchSize: 1 }).embedMany(
+        Array.from({ length: 50 }, (_none, index) => `text ${index}`),
+      ),
+    );
     expect(error).toMatchObject({ code: 'EMBEDDING_API', status: 500 });
+    expect(server.requests.length).toBeLessThan(50);
   });
 
   it('names wrong options', () => {

@@ -1,0 +1,298 @@
+import { searchSpoiled, splitInHalf } from '../batching/spoiled-search.js';
+import {
+  EmbeddingApiError,
+  EmbeddingInputError,
+  type EmbeddingInputProblem,
+  EmbeddingResponseError,
+  type EmbeddingUnavailableError,
+  EmbeddingVectorError,
+} from '../embedding-errors.js';
+import type { RetryBudget } from '../patience/retry-budget.js';
+import type { RetryPolicy } from '../patience/retry-policy.js';
+import type { Timeline } from '../patience/timeline.js';
+import type { EmbeddingAnswer } from '../protocol/answer-reader.js';
+import { Batch } from './batch.js';
+import type { EmbedCall } from './embed-call.js';
+import type { EmbeddingEndpoint, Order } from './endpoint.js';
+import type { EndpointChoice } from './endpoint-choice.js';
+import { verdictOn } from './failure.js';
+import type { Lane } from './lane.js';
+import type { Ticket } from './ticket.js';
+
+/** @internal */
+export interface RunnerParts {
+  readonly endpoints: EndpointChoice;
+  readonly timeline: Timeline;
+  /** `undefined`: nothing is sent twice. */
+  readonly policy: RetryPolicy | undefined;
+  readonly budget: RetryBudget;
+  readonly random: () => number;
+  /** Makes one request, of whatever endpoint; may make a second one beside it. */
+  ask(endpoint: EmbeddingEndpoint, order: Order): Promise<EmbeddingAnswer>;
+  /** Cuts a text that is too long; `undefined` where that is not wanted, or is no use any more. */
+  shorter(ticket: Ticket, endpoint: EmbeddingEndpoint): string | undefined;
+  /** Vectors that may be kept, with their keys. */
+  onVectors(entries: readonly (readonly [string, Float32Array])[], answer: EmbeddingAnswer): void;
+  onAnswer(answer: EmbeddingAnswer, tickets: readonly Ticket[], endpoint: EmbeddingEndpoint): void;
+  onRetry(): void;
+  /** A request has ended: another one may start. */
+  onFree(): void;
+}
+
+/** One text of a batch is to blame; which one is to be found. */
+class Spoiled {
+  constructor(readonly error: Error) {}
+}
+
+/** The batch is too large, its texts are not. */
+class TooLarge {
+  constructor(readonly error: Error) {}
+}
+
+/**
+ * Sees a batch through: tries, waits and tries again, asks elsewhere, halves what is too large and finds the text that
+ * spoils the rest, until each ticket has its vector or its error.
+ *
+ * Nothing is leased while it waits.
+ *
+ * @internal
+ */
+export class BatchRunner {
+  constructor(private readonly parts: RunnerParts) {}
+
+  /** Never rejects. */
+  async run(batch: Batch): Promise<void> {
+    this.parts.budget.onCall();
+    try {
+      await this.embed(batch, batch.tickets);
+    } catch (error) {
+      for (const ticket of batch.tickets) ticket.reject(error as Error);
+    }
+  }
+
+  private async embed(batch: Batch, tickets: readonly Ticket[]): Promise<void> {
+    const trouble = await this.tryAll(batch, tickets);
+    if (trouble === undefined) return;
+    // Where texts have an influence on each other, a part of them has other vectors than the whole.
+    if (!tickets[0]!.lane.isDivisible) throw trouble.error;
+    const places = tickets.map((_ticket, place) => place);
+    if (trouble instanceof TooLarge) {
+      // More than one, for a single text that is too large has its error by now.
+      for (const half of splitInHalf(places)!) await this.embed(batch, tickets.slice(half[0], half[0]! + half.length));
+      return;
+    }
+    await searchSpoiled(
+      places,
+      trouble.error,
+      async (some: readonly number[]) =>
+        (
+          await this.tryAll(
+            batch,
+            some.map((place: number) => tickets[place]!),
+          )
+        )?.error,
+      (place: number, error: Error) => tickets[place]!.reject(refusalOf(error)),
+    );
+  }
+
+  /**
+   * Embeds them by one request, repeated as often as need be.
+   *
+   * @returns `undefined` when it is done with them; else what makes another try in this form pointless
+   */
+  private async tryAll(batch: Batch, given: readonly Ticket[]): Promise<Spoiled | TooLarge | undefined> {
+    const { endpoints, budget } = this.parts;
+    const asked = new Set<EmbeddingEndpoint>();
+    for (let attempt = 1; ;) {
+      // Those whose callers have left are not asked for again.
+      const tickets = given.filter(({ isSettled }) => !isSettled);
+      if (tickets.length === 0) return undefined;
+      const endpoint = endpoints.next(asked);
+      // Who comes while all are down is told so at once; who was under way waits for them.
+      if (endpoint instanceof Error && attempt === 1 && !isPatient(tickets)) throw endpoint;
+      if (endpoint instanceof Error) {
+        await this.standBy(batch, tickets, endpoint);
+        continue;
+      }
+      const error = await this.tryOnce(batch, tickets, endpoint);
+      if (error === undefined || batch.signal.aborted) return undefined;
+      batch.lastError = error;
+      const verdict = verdictOn(error);
+      if (verdict === 'differently' && isAboutEncoding(error) && endpoint.withoutEncoding()) continue;
+      if (error instanceof EmbeddingResponseError && verdict === 'smaller') {
+        batch.muddles += 1;
+        if (batch.isMuddled) throw error;
+      }
+      if (verdict === 'smaller' || verdict === 'spoiled') {
+        const trouble = verdict === 'smaller' ? new TooLarge(error) : new Spoiled(error);
+        if (tickets.length > 1) return trouble;
+        if (this.cut(tickets[0]!, endpoint, error)) continue;
+        tickets[0]!.reject(refusalOf(error));
+        return undefined;
+      }
+      if (verdict === 'give-up' || verdict === 'differently') throw error;
+      asked.add(endpoint);
+      if (endpoints.hasOther(asked) && budget.take()) {
+        attempt += 1;
+        this.parts.onRetry();
+        continue;
+      }
+      asked.clear();
+      if (verdict === 'elsewhere' && !(isPatient(tickets) || attempt > 1)) throw error;
+      attempt = await this.pause(batch, tickets, attempt, error);
+    }
+  }
+
+  /** The error of one request, if it has one. */
+  private async tryOnce(
+    batch: Batch,
+    tickets: readonly Ticket[],
+    endpoint: EmbeddingEndpoint,
+  ): Promise<Error | undefined> {
+    try {
+      const answer = await this.parts.ask(endpoint, this.orderOf(batch, tickets, endpoint));
+      this.deliver(batch, tickets, answer, endpoint);
+      return undefined;
+    } catch (error) {
+      return error as Error;
+    } finally {
+      this.parts.onFree();
+    }
+  }
+
+  /** Waits until a server may be asked again that is left alone. That is no attempt: nothing is sent meanwhile. */
+  private async standBy(batch: Batch, tickets: readonly Ticket[], error: EmbeddingUnavailableError): Promise<void> {
+    const { timeline } = this.parts;
+    const delayMs = Math.max(1, hintOf(error) ?? 0);
+    if (timeline.now() + delayMs >= Batch.wantedUntil(tickets)) throw error;
+    batch.doing = 'waiting until the server may be asked again';
+    batch.lastError ??= error;
+    await timeline.sleep(delayMs, batch.signal);
+  }
+
+  /**
+   * Waits before the next attempt, with nothing leased.
+   *
+   * @returns the attempt's number; throws the error where there is none: nobody would still be there, or it was tried often enough
+   */
+  private async pause(batch: Batch, tickets: readonly Ticket[], attempt: number, error: Error): Promise<number> {
+    const { policy, budget, timeline, random } = this.parts;
+    const delayMs = policy?.delayMs(attempt, hintOf(error), random);
+    const isFutile = delayMs === undefined || timeline.now() + delayMs >= Batch.wantedUntil(tickets);
+    if (isFutile || !isWorthWaiting(error) || !budget.take()) throw error;
+    batch.doing = `waiting ${Math.ceil(delayMs)} ms before attempt ${attempt + 1}`;
+    await timeline.sleep(delayMs, batch.signal);
+    this.parts.onRetry();
+    return attempt + 1;
+  }
+
+  private orderOf(batch: Batch, tickets: readonly Ticket[], endpoint: EmbeddingEndpoint): Order {
+    const { lane } = tickets[0]!;
+    let tokens = 0;
+    let bytes = 0;
+    for (const ticket of tickets) {
+      tokens += ticket.tokens;
+      bytes += ticket.bytes;
+    }
+    return {
+      texts: tickets.map(({ sent }) => sent),
+      tokens,
+      bytes,
+      settings: lane.settings,
+      dimensions: lane.dimensions,
+      truncate: endpoint.parts.options.onTooLong === 'truncate',
+      startedAt: this.parts.timeline.now(),
+      signal: batch.signal,
+      onWait: (what) => (batch.doing = what),
+    };
+  }
+
+  private deliver(
+    batch: Batch,
+    tickets: readonly Ticket[],
+    answer: EmbeddingAnswer,
+    endpoint: EmbeddingEndpoint,
+  ): void {
+    const { lane } = tickets[0]!;
+    const { vectors, tokens } = answer;
+    this.parts.onAnswer(answer, tickets, endpoint);
+    const results = vectors.map((vector) => (vector instanceof EmbeddingVectorError ? vector : ofLength(vector, lane)));
+    const kept: (readonly [key: string, vector: Float32Array])[] = [];
+    const told = new Set<EmbedCall>();
+    let estimated = 0;
+    for (let place = 0; place < tickets.length; place += 1) {
+      const ticket = tickets[place]!;
+      const result = results[place]!;
+      estimated += ticket.tokens;
+      // The vector of a part of a text is not the text's.
+      const isWhole = ticket.cut === undefined;
+      if (isWhole && ticket.cacheKey !== undefined && result instanceof Float32Array)
+        kept.push([ticket.cacheKey, result]);
+      ticket.tellProgress(told);
+    }
+    // Before the callers have them, who may write into them.
+    if (kept.length > 0) this.parts.onVectors(kept, answer);
+    for (let place = 0; place < tickets.length; place += 1) {
+      const ticket = tickets[place]!;
+      const result = results[place]!;
+      if (!ticket.isSettled) batch.served();
+      if (result instanceof Error) ticket.reject(result);
+      else ticket.resolve(result, tokens === undefined ? undefined : (tokens * ticket.tokens) / estimated);
+    }
+    for (const call of told) call.tellProgress();
+  }
+
+  /** Whether a text that is too long has been cut, and is worth another try. */
+  private cut(ticket: Ticket, endpoint: EmbeddingEndpoint, error: unknown): boolean {
+    if (problemOf(error) !== 'too-long') return false;
+    const shorter = this.parts.shorter(ticket, endpoint);
+    if (shorter === undefined) return false;
+    ticket.cut = shorter;
+    ticket.cuts += 1;
+    return true;
+  }
+}
+
+/** Whether all of them are of those who would rather wait than be told at once that the server is down. */
+function isPatient(tickets: readonly Ticket[]): boolean {
+  return tickets.every(({ owner }) => owner.isPatient);
+}
+
+/** A quota does not come back by waiting for it. */
+function isWorthWaiting(error: unknown): boolean {
+  return !(error instanceof EmbeddingApiError && error.kind === 'quota');
+}
+
+function isAboutEncoding(error: unknown): boolean {
+  return error instanceof EmbeddingApiError && error.parameter === 'encoding_format';
+}
+
+function hintOf(error: unknown): number | undefined {
+  if (error instanceof EmbeddingApiError) return error.retryAfterMs;
+  const { retryAt } = (error ?? {}) as Partial<EmbeddingUnavailableError>;
+  return retryAt instanceof Date ? Math.max(0, retryAt.getTime() - Date.now()) : undefined;
+}
+
+function problemOf(error: unknown): EmbeddingInputProblem {
+  const { kind } = error as Partial<EmbeddingApiError>;
+  return kind === 'too-long' || kind === 'splittable' ? 'too-long' : 'rejected';
+}
+
+/** The error of the one text that a server refuses. An answer that makes no sense stays what it is: the text is not to blame. */
+function refusalOf(error: Error): Error {
+  if (error instanceof EmbeddingResponseError || !(error instanceof EmbeddingApiError)) return error;
+  const problem = problemOf(error);
+  const description =
+    problem === 'too-long'
+      ? 'the server finds it too long; shorten it, or set onTooLong: truncate'
+      : 'the server refuses it';
+  const { status, requestId } = error;
+  return new EmbeddingInputError(0, problem, `${description} (${error.message})`, { cause: error, status, requestId });
+}
+
+/** A vector of another length than the first had: two requests were made before either answer was there, which differ. */
+function ofLength(vector: Float32Array, lane: Lane): Float32Array | EmbeddingVectorError {
+  lane.dimensions ??= vector.length;
+  if (vector.length === lane.dimensions) return vector;
+  return new EmbeddingVectorError('dimensions', `it has ${vector.length} dimensions, not ${lane.dimensions}`);
+}
