@@ -38,7 +38,9 @@ export class PooledGateway implements EmbeddingGateway {
       maxContentLength: maxAnswerBytes,
       signal,
     });
-    return answerOf(answer, connection!);
+    const own = answerOf(answer, connection!);
+    request.onAnswer(own);
+    return own;
   }
 
   @UsePool<PooledGateway>((self) => self.pool, { signal: signalOf })

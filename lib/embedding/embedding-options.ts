@@ -60,7 +60,7 @@ export interface EmbeddingOptions extends EmbeddingEndpointOptions, EmbeddingVec
   readonly coalesce?: boolean;
   /** How tokens are counted: estimated, exactly by the package `gpt-tokenizer`, or by your own. Default: `estimate`. */
   readonly tokens?: 'estimate' | 'exact' | ((text: string) => number);
-  /** What a text without a word comes to: an error, a vector of zeros, or `undefined` in its place. Default: `error`. */
+  /** What a text without a word comes to: an error, a vector of zeros, or one of no length. Default: `error`. */
   readonly onBlank?: 'error' | 'zero' | 'skip';
   /** What a text of too many tokens comes to: an error, or the vector of its beginning. Default: `error`. */
   readonly onTooLong?: 'error' | 'truncate';
@@ -98,6 +98,8 @@ export interface ResolvedEmbeddingOptions extends EmbeddingOptions {
   readonly attemptTimeoutMs: number;
   readonly headerTimeoutMs: number;
   readonly bodyIdleTimeoutMs: number;
+  /** A server that asks for a longer pause is not waited for. */
+  readonly maxHintMs: number;
   readonly hedging: Required<EmbeddingHedgeOptions> | undefined;
 }
 
@@ -113,10 +115,19 @@ const model: Rule = (value) => (someText(value) === undefined ? undefined : "the
 const price: Rule = (value) =>
   typeof value === 'number' && value >= 0 && Number.isFinite(value) ? undefined : 'a number from 0';
 
+const sendable: Rule = (value) => {
+  try {
+    if (group(value) === undefined && JSON.stringify(value) !== undefined) return undefined;
+  } catch {
+    // A circle, or a number that JSON does not know.
+  }
+  return 'an object that can be sent as JSON';
+};
+
 const VECTOR: Record<keyof EmbeddingVectorOptions, Rule> = {
   dimensions: wholeFrom(1),
   inputType: oneOf('query', 'document'),
-  extraBody: group,
+  extraBody: sendable,
 };
 const RULES: Record<keyof EmbeddingOptions, Rule> = {
   ...VECTOR,
@@ -167,6 +178,7 @@ export function resolveEmbeddingOptions(pool: string, given: EmbeddingOptions): 
     attemptTimeoutMs: options.attemptTimeoutMs ?? 60_000,
     headerTimeoutMs: options.headerTimeoutMs ?? 30_000,
     bodyIdleTimeoutMs: options.bodyIdleTimeoutMs ?? 15_000,
+    maxHintMs: (options.retry || {}).maxHintMs ?? 60_000,
     hedging: hedge === false ? undefined : { minDelayMs: 200, maxShare: 0.05, ...(hedge === true ? {} : hedge) },
   };
 }

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import type { OnApplicationShutdown } from '@nestjs/common';
 import { Observable } from 'rxjs';
 import { type Clock, type ConnectionPool, type PoolError, systemClock } from '../core/index.js';
@@ -26,7 +27,7 @@ export interface EmbeddingOutputOptions {
 
 /** What `embedMany()` may be asked for. @publicApi */
 export interface EmbedManyOptions extends EmbedOptions {
-  /** Called after each request that has succeeded. */
+  /** Called after each request that has succeeded, and when all is done. What it throws ends the call. */
   readonly onProgress?: (done: number, total: number) => void;
   /** Called once at the end, where the server has counted the tokens of all texts. */
   readonly onUsage?: (usage: { readonly tokens: number }) => void;
@@ -58,9 +59,9 @@ export interface EmbeddingServiceParts {
 export class EmbeddingService implements OnApplicationShutdown {
   /** As the server names it. */
   readonly model: string;
-  private readonly assembly: Assembly;
-  private readonly ledger: CostLedger;
-  private readonly clock: Clock;
+  readonly #assembly: Assembly;
+  readonly #ledger: CostLedger;
+  readonly #clock: Clock;
 
   /**
    * @throws {@link PoolOptionsError} naming every option that is wrong
@@ -71,12 +72,12 @@ export class EmbeddingService implements OnApplicationShutdown {
       { gateway: new PooledGateway(pool) },
       ...failover.map(({ pool: other, ...own }) => ({ gateway: new PooledGateway(other), ...own })),
     ];
-    this.assembly = assemble(plans, options, { clock, random });
+    this.#assembly = assemble(plans, options, { clock, random });
     this.model = options.model;
-    this.clock = clock ?? systemClock;
+    this.#clock = clock ?? systemClock;
     const { pricePerMillionTokens: price } = options;
-    this.ledger = new CostLedger(price === undefined ? {} : { prices: { [this.model]: price } });
-    this.assembly.engine.counters.onUsage = (model, usage) => this.ledger.add(model, usage);
+    this.#ledger = new CostLedger(price === undefined ? {} : { prices: { [this.model]: price } });
+    this.#assembly.engine.counters.onUsage = (model, usage) => this.#ledger.add(model, usage);
   }
 
   /**
@@ -91,7 +92,7 @@ export class EmbeddingService implements OnApplicationShutdown {
     { as, ...options }: EmbedOptions & EmbeddingOutputOptions = {},
   ): Promise<Float32Array | number[]> {
     checkCall(this.name, options);
-    const { vectors } = await this.assembly.engine.embed([text], true, options);
+    const { vectors } = await this.#assembly.engine.embed([text], true, { ...options, settle: false });
     const vector = vectors[0] as Float32Array;
     return as === 'number' ? plainNumbers(vector) : vector;
   }
@@ -121,7 +122,7 @@ export class EmbeddingService implements OnApplicationShutdown {
     if (!Array.isArray(texts)) throw new TypeError(`embedMany: expected an array of texts, got ${shapeOf(texts)}`);
     checkCall(this.name, options);
     if (texts.length === 0) return [];
-    const { vectors, tokens, totalTokens } = await this.assembly.engine.embed(texts, texts.length === 1, options);
+    const { vectors, tokens, totalTokens } = await this.#assembly.engine.embed(texts, texts.length === 1, options);
     if (totalTokens !== undefined) onUsage?.({ tokens: Math.round(totalTokens) });
     if (options.settle === true) return vectors.map((vector, place) => outcomeOf(vector, tokens[place]));
     return as === 'number' ? allPlainNumbers(vectors as Float32Array[]) : (vectors as Float32Array[]);
@@ -186,12 +187,12 @@ export class EmbeddingService implements OnApplicationShutdown {
 
   /** What it is doing and has done. */
   stats(): EmbeddingStats {
-    return statsOf(this.assembly);
+    return statsOf(this.#assembly);
   }
 
   /** What it has cost so far, by model. */
   costs(): readonly EmbeddingCost[] {
-    return this.ledger.report();
+    return this.#ledger.report();
   }
 
   /**
@@ -203,7 +204,7 @@ export class EmbeddingService implements OnApplicationShutdown {
     signal,
     timeoutMs = 5_000,
   }: { readonly signal?: AbortSignal; readonly timeoutMs?: number } = {}): Promise<EmbeddingHealth> {
-    const { gateway, profile } = this.assembly.endpoints[0]!.parts;
+    const { gateway, profile } = this.#assembly.endpoints[0]!.parts;
     const { method, path } = profile.probe ?? { method: 'HEAD', path: '' };
     try {
       const { status } = await gateway.get(path, { method, timeoutMs }, signal ?? new AbortController().signal);
@@ -215,9 +216,18 @@ export class EmbeddingService implements OnApplicationShutdown {
 
   /** Ends what is under way, and waits until the cache's store has what was meant for it. */
   async close(): Promise<void> {
-    const { engine, cache } = this.assembly;
+    const { engine, cache } = this.#assembly;
     engine.close(new EmbeddingAbortedError(new Error('the application is shutting down')));
     await cache?.flush();
+  }
+
+  /** Without texts: those under way and in the cache are its users'. */
+  [inspect.custom](): string {
+    return `EmbeddingService ${this.model} over Pool(${this.name})`;
+  }
+
+  toJSON(): object {
+    return { model: this.model, pool: this.name };
   }
 
   /** @internal */
@@ -226,13 +236,13 @@ export class EmbeddingService implements OnApplicationShutdown {
   }
 
   private get name(): string {
-    return this.assembly.endpoints[0]!.name;
+    return this.#assembly.endpoints[0]!.name;
   }
 
   /** What embeds one chunk of a stream. Streams fill no memory with vectors that nobody asks for again. */
   private chunks(call: Omit<EmbedOptions, 'signal'>) {
     checkCall(this.name, call);
-    const { engine, cache } = this.assembly;
+    const { engine, cache } = this.#assembly;
     const settings = { cache: cache?.hasStore === true, ...call, settle: true, patient: true };
     return async (texts: readonly string[], signal: AbortSignal): Promise<EmbeddingOutcome[]> => {
       const { vectors, tokens } = await engine.embed(texts, false, { ...settings, signal });
@@ -241,13 +251,13 @@ export class EmbeddingService implements OnApplicationShutdown {
   }
 
   private streamParts(): EmbedStreamParts {
-    const { engine } = this.assembly;
+    const { engine } = this.#assembly;
     return {
       name: this.name,
       concurrency: () => engine.appetite.requests,
       chunkSize: () => engine.appetite.inputs,
-      clock: this.clock,
-      priceOf: (tokens) => this.ledger.priceOf(this.model, tokens),
+      clock: this.#clock,
+      priceOf: (tokens) => this.#ledger.priceOf(this.model, tokens),
     } as EmbedStreamParts;
   }
 }

@@ -9,10 +9,12 @@ export const DIMENSIONS = 8;
 export function vectorOf(text: string, dimensions = DIMENSIONS, inputType = ''): Float32Array {
   const vector = new Float32Array(dimensions);
   let norm = 0;
+  let digest!: Buffer;
   for (let at = 0; at < dimensions; at += 1) {
-    const digest = createHash('sha256')
-      .update(`${inputType}|${Math.floor(at / 8)}|${text}`)
-      .digest();
+    if (at % 8 === 0)
+      digest = createHash('sha256')
+        .update(`${inputType}|${at / 8}|${text}`)
+        .digest();
     vector[at] = digest.readInt32LE((at % 8) * 4) / 2 ** 31;
     norm += vector[at]! ** 2;
   }
@@ -43,6 +45,8 @@ export interface Dialect {
   readonly answer: (request: SeenRequest) => object;
   readonly error: (status: number, message: string, code?: string) => unknown;
   readonly info?: object;
+  /** Before any script: what such a server never takes. */
+  readonly refuse?: (request: SeenRequest) => Reply | undefined;
 }
 
 const item = (request: SeenRequest, index: number, base64: boolean, withIndex = true): object => {
@@ -77,6 +81,10 @@ const openai = (base64: (request: SeenRequest) => boolean, withIndex = true): Di
 const asAsked = (request: SeenRequest): boolean => request.wantsBase64;
 const floats = (request: SeenRequest): object[] =>
   request.texts.map((text) => Array.from(vectorOf(text, request.dimensions, request.inputType)));
+
+const withoutEncoding = (message: string): Dialect['refuse'] => {
+  return ({ body }) => ('encoding_format' in body ? { error: [400, message] } : undefined);
+};
 
 /** Every kind of server that a profile is for, and those of A13. */
 export const DIALECTS = {
@@ -122,6 +130,20 @@ export const DIALECTS = {
   'base64-only': { base: '/v1', answer: openai(() => true), error: wrapped },
   'index-less': { base: '/v1', answer: openai(asAsked, false), error: wrapped },
   'flat-error': { base: '/v1', answer: openai(asAsked), error: flat },
+  'no-encoding': {
+    base: '/v1',
+    answer: openai(() => false),
+    error: wrapped,
+    refuse: withoutEncoding('Unknown parameter: encoding_format'),
+  },
+  'no-encoding-litellm': {
+    base: '/v1',
+    answer: openai(() => false),
+    error: wrapped,
+    refuse: withoutEncoding(
+      "litellm.UnsupportedParamsError: Setting {'encoding_format': 'base64'} is not supported by this model",
+    ),
+  },
 } as const satisfies Record<string, Dialect>;
 
 export type DialectName = keyof typeof DIALECTS;
@@ -214,7 +236,7 @@ export class EmbeddingServer {
       this.inFlightInputs -= seen.texts.length;
     });
     const right = (): object => this.dialect.answer(seen);
-    const reply = (await this.script?.(seen, right)) ?? { json: right() };
+    const reply = this.dialect.refuse?.(seen) ?? (await this.script?.(seen, right)) ?? { json: right() };
     if ('take' in reply) return reply.take(response, right());
     const body =
       'raw' in reply ? reply.raw : JSON.stringify('error' in reply ? this.dialect.error(...reply.error) : reply.json);

@@ -1,10 +1,11 @@
+import { PoolDownError } from '../../core/index.js';
 import { searchSpoiled, splitInHalf } from '../batching/spoiled-search.js';
 import {
   EmbeddingApiError,
   EmbeddingInputError,
   type EmbeddingInputProblem,
   EmbeddingResponseError,
-  type EmbeddingUnavailableError,
+  EmbeddingUnavailableError,
   EmbeddingVectorError,
 } from '../embedding-errors.js';
 import type { RetryBudget } from '../patience/retry-budget.js';
@@ -41,7 +42,10 @@ export interface RunnerParts {
 
 /** One text of a batch is to blame; which one is to be found. */
 class Spoiled {
-  constructor(readonly error: Error) {}
+  constructor(
+    readonly error: Error,
+    readonly endpoint: EmbeddingEndpoint,
+  ) {}
 }
 
 /** The batch is too large, its texts are not. */
@@ -81,6 +85,7 @@ export class BatchRunner {
       for (const half of splitInHalf(places)!) await this.embed(batch, tickets.slice(half[0], half[0]! + half.length));
       return;
     }
+    const shortened: Ticket[] = [];
     await searchSpoiled(
       places,
       trouble.error,
@@ -91,8 +96,14 @@ export class BatchRunner {
             some.map((place: number) => tickets[place]!),
           )
         )?.error,
-      (place: number, error: Error) => tickets[place]!.reject(refusalOf(error)),
+      (place: number, error: Error) => {
+        const ticket = tickets[place]!;
+        // It need not have been asked for alone to be found.
+        if (this.cut(ticket, trouble.endpoint, error)) shortened.push(ticket);
+        else ticket.reject(refusalOf(error));
+      },
     );
+    if (shortened.length > 0) await this.embed(batch, shortened);
   }
 
   /**
@@ -101,8 +112,10 @@ export class BatchRunner {
    * @returns `undefined` when it is done with them; else what makes another try in this form pointless
    */
   private async tryAll(batch: Batch, given: readonly Ticket[]): Promise<Spoiled | TooLarge | undefined> {
-    const { endpoints, budget } = this.parts;
+    const { endpoints } = this.parts;
     const asked = new Set<EmbeddingEndpoint>();
+    let isPlain = false;
+    let failedAt = this.parts.timeline.now();
     for (let attempt = 1; ;) {
       // Those whose callers have left are not asked for again.
       const tickets = given.filter(({ isSettled }) => !isSettled);
@@ -118,13 +131,18 @@ export class BatchRunner {
       if (error === undefined || batch.signal.aborted) return undefined;
       batch.lastError = error;
       const verdict = verdictOn(error);
-      if (verdict === 'differently' && isAboutEncoding(error) && endpoint.withoutEncoding()) continue;
+      if (verdict === 'differently' && isAboutEncoding(error) && !isPlain) {
+        // Whoever else is refused meanwhile had asked for it too.
+        endpoint.withoutEncoding();
+        isPlain = true;
+        continue;
+      }
       if (error instanceof EmbeddingResponseError && verdict === 'smaller') {
         batch.muddles += 1;
         if (batch.isMuddled) throw error;
       }
       if (verdict === 'smaller' || verdict === 'spoiled') {
-        const trouble = verdict === 'smaller' ? new TooLarge(error) : new Spoiled(error);
+        const trouble = verdict === 'smaller' ? new TooLarge(error) : new Spoiled(error, endpoint);
         if (tickets.length > 1) return trouble;
         if (this.cut(tickets[0]!, endpoint, error)) continue;
         tickets[0]!.reject(refusalOf(error));
@@ -132,14 +150,22 @@ export class BatchRunner {
       }
       if (verdict === 'give-up' || verdict === 'differently') throw error;
       asked.add(endpoint);
-      if (endpoints.hasOther(asked) && budget.take()) {
+      // Another server has nothing to do with this one's trouble: the budget is not for it.
+      if (endpoints.hasOther(asked)) {
         attempt += 1;
         this.parts.onRetry();
         continue;
       }
       asked.clear();
-      if (verdict === 'elsewhere' && !(isPatient(tickets) || attempt > 1)) throw error;
-      attempt = await this.pause(batch, tickets, attempt, error);
+      const isLeftAlone = error instanceof PoolDownError || error instanceof EmbeddingUnavailableError;
+      if ((isLeftAlone || verdict === 'elsewhere') && !(isPatient(tickets) || attempt > 1)) throw error;
+      if (isLeftAlone) {
+        await this.standBy(batch, tickets, error);
+        continue;
+      }
+      const isOutage = endpoint.answeredAt <= failedAt;
+      failedAt = this.parts.timeline.now();
+      attempt = await this.pause(batch, tickets, attempt, error, isOutage);
     }
   }
 
@@ -161,7 +187,7 @@ export class BatchRunner {
   }
 
   /** Waits until a server may be asked again that is left alone. That is no attempt: nothing is sent meanwhile. */
-  private async standBy(batch: Batch, tickets: readonly Ticket[], error: EmbeddingUnavailableError): Promise<void> {
+  private async standBy(batch: Batch, tickets: readonly Ticket[], error: Error): Promise<void> {
     const { timeline } = this.parts;
     const delayMs = Math.max(1, hintOf(error) ?? 0);
     if (timeline.now() + delayMs >= Batch.wantedUntil(tickets)) throw error;
@@ -171,15 +197,24 @@ export class BatchRunner {
   }
 
   /**
-   * Waits before the next attempt, with nothing leased.
+   * Waits before the next attempt, with nothing leased. Who is patient waits out an outage: it is bounded by its deadline, and
+   * the server is spared by the breaker.
    *
+   * @param isOutage nobody was answered since the attempt before: what was sent is not to blame
    * @returns the attempt's number; throws the error where there is none: nobody would still be there, or it was tried often enough
    */
-  private async pause(batch: Batch, tickets: readonly Ticket[], attempt: number, error: Error): Promise<number> {
+  private async pause(
+    batch: Batch,
+    tickets: readonly Ticket[],
+    attempt: number,
+    error: Error,
+    isOutage: boolean,
+  ): Promise<number> {
     const { policy, budget, timeline, random } = this.parts;
-    const delayMs = policy?.delayMs(attempt, hintOf(error), random);
+    const canWait = isPatient(tickets);
+    const delayMs = policy?.delayMs(attempt, hintOf(error), random, canWait && isOutage);
     const isFutile = delayMs === undefined || timeline.now() + delayMs >= Batch.wantedUntil(tickets);
-    if (isFutile || !isWorthWaiting(error) || !budget.take()) throw error;
+    if (isFutile || !isWorthWaiting(error) || !(budget.take() || canWait)) throw error;
     batch.doing = `waiting ${Math.ceil(delayMs)} ms before attempt ${attempt + 1}`;
     await timeline.sleep(delayMs, batch.signal);
     this.parts.onRetry();
@@ -237,7 +272,7 @@ export class BatchRunner {
       const result = results[place]!;
       if (!ticket.isSettled) batch.served();
       if (result instanceof Error) ticket.reject(result);
-      else ticket.resolve(result, tokens === undefined ? undefined : (tokens * ticket.tokens) / estimated);
+      else ticket.resolve(result, tokens === undefined ? undefined : tokens * (ticket.tokens / (estimated || 1)));
     }
     for (const call of told) call.tellProgress();
   }
@@ -245,11 +280,15 @@ export class BatchRunner {
   /** Whether a text that is too long has been cut, and is worth another try. */
   private cut(ticket: Ticket, endpoint: EmbeddingEndpoint, error: unknown): boolean {
     if (problemOf(error) !== 'too-long') return false;
-    const shorter = this.parts.shorter(ticket, endpoint);
-    if (shorter === undefined) return false;
-    ticket.cut = shorter;
-    ticket.cuts += 1;
-    return true;
+    for (;;) {
+      const shorter = this.parts.shorter(ticket, endpoint);
+      if (shorter === undefined) return false;
+      ticket.cuts += 1;
+      // A hopeful cut may leave it as long as it was.
+      if (shorter.length >= ticket.sent.length) continue;
+      ticket.cut = shorter;
+      return true;
+    }
   }
 }
 

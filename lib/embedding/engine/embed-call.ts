@@ -120,8 +120,12 @@ export class EmbedCall implements EventListenerObject {
   }
 
   tellProgress(): void {
-    if (this.isOver && this.left > 0) return;
-    this.onProgress?.(this.vectors.length - this.left, this.vectors.length);
+    if (this.isOver) return;
+    try {
+      this.onProgress?.(this.vectors.length - this.left, this.vectors.length);
+    } catch (error) {
+      this.end(error);
+    }
   }
 
   /** The caller's signal. */
@@ -132,6 +136,9 @@ export class EmbedCall implements EventListenerObject {
   private filled(): void {
     this.left -= 1;
     if (this.left > 0 || this.isOver) return;
+    // Before it is over, for what the caller throws there ends it too.
+    this.tellProgress();
+    if (this.isOver) return;
     this.over();
     const { vectors, tokens } = this;
     const error = this.blanks === undefined ? undefined : this.fillBlanks(this.blanks);
@@ -159,7 +166,8 @@ export class EmbedCall implements EventListenerObject {
   private late(): void {
     const waiting = this.tickets.find(({ isSettled }) => !isSettled);
     const batch = waiting?.batch;
-    const doing = batch?.doing ?? 'waiting for a request under way to end';
+    const queued = waiting === undefined ? 'asking the cache' : 'waiting for a request under way to end';
+    const doing = batch?.doing ?? queued;
     this.end(new EmbeddingTimeoutError('deadline', this.settings.deadlineMs, doing, batch?.lastError));
   }
 

@@ -15,7 +15,7 @@ import { EndpointChoice } from './endpoint-choice.js';
 import { EngineCounters } from './engine-stats.js';
 import type { Hedging } from './hedging.js';
 import { Lane } from './lane.js';
-import { LaneShelf } from './lane-shelf.js';
+import { LaneShelf, type Turn } from './lane-shelf.js';
 import { Ticket } from './ticket.js';
 import type { RetryBudget } from '../patience/retry-budget.js';
 import type { RetryPolicy } from '../patience/retry-policy.js';
@@ -101,7 +101,7 @@ export class EmbeddingEngine {
     const forget = (): void => void this.calls.delete(embedCall);
     result.then(forget, forget);
     if (this.life.signal.aborted) embedCall.end(this.life.signal.reason);
-    else if (!embedCall.isSettled) this.fill(embedCall, lane, texts, isAlone, call.cache !== false);
+    else if (!embedCall.isSettled) this.tryFill(embedCall, lane, texts, isAlone, call.cache !== false);
     if (!embedCall.isSettled) embedCall.await();
     return result;
   }
@@ -129,15 +129,21 @@ export class EmbeddingEngine {
     this.parts.timeline.close(reason);
   }
 
+  /** What the caller's own counter of tokens throws ends its call. */
+  private tryFill(...[call, ...rest]: Parameters<EmbeddingEngine['fill']>): void {
+    try {
+      this.fill(call, ...rest);
+    } catch (error) {
+      call.end(error);
+    }
+  }
+
   private fill(call: EmbedCall, lane: Lane, texts: readonly unknown[], isAlone: boolean, mayCache: boolean): void {
     const cache = mayCache && lane.cacheKeys !== undefined ? this.parts.cache : undefined;
     let missing: Missing[] | undefined;
-    for (let index = 0; index < texts.length; index += 1) {
+    for (let index = 0; index < texts.length && !call.isSettled; index += 1) {
       const text = texts[index];
-      if (this.isSettledHere(call, text, index)) {
-        if (call.isSettled) return;
-        continue;
-      }
+      if (this.isSettledHere(call, text, index)) continue;
       if (cache === undefined) {
         this.enter(call, lane, text as string, undefined, index, isAlone);
         continue;
@@ -148,7 +154,7 @@ export class EmbeddingEngine {
       else if (cache.hasStore) (missing ??= []).push({ index, text: text as string, key });
       else this.enter(call, lane, text as string, key, index, isAlone);
     }
-    if (missing === undefined) this.pumpSoon();
+    if (missing === undefined || call.isSettled) this.pumpSoon();
     else void this.fillFromStore(call, lane, cache!, missing, isAlone);
   }
 
@@ -173,7 +179,7 @@ export class EmbeddingEngine {
   }
 
   private fromCache(call: EmbedCall, lane: Lane, index: number, vector: Float32Array): void {
-    this.counters.cached += 1;
+    this.counters.onCached(this.parts.options.model);
     lane.dimensions ??= vector.length;
     call.embedded(index, vector, 0);
   }
@@ -206,10 +212,11 @@ export class EmbeddingEngine {
     }
     const endpoint = this.endpoints.all[0]!;
     const bytes = jsonBytes(text);
-    const count = this.parts.countTokens();
-    const tokens = count === undefined ? endpoint.estimate.estimate(bytes) : count(text);
+    const counted = this.parts.countTokens()?.(text);
+    // A counter that counts nothing is none.
+    const tokens = counted !== undefined && counted > 0 ? counted : endpoint.estimate.estimate(bytes);
     const ticket = new Ticket(lane, text, bytes, tokens, key, call, index);
-    if (count !== undefined && tokens > endpoint.limits.maxInputTokens) {
+    if (tokens === counted && tokens > endpoint.limits.maxInputTokens) {
       const shorter = this.shorter(ticket, endpoint);
       if (shorter === undefined) return call.failed(index, tooLong(index, tokens, endpoint));
       ticket.cut = shorter;
@@ -219,11 +226,15 @@ export class EmbeddingEngine {
   }
 
   private shorter(ticket: Ticket, endpoint: EmbeddingEndpoint): string | undefined {
-    if (this.parts.options.onTooLong !== 'truncate') return undefined;
-    // Each time it is told that it still is too long, by half; a text has no more tokens than bytes.
+    const { cuts, text, bytes } = ticket;
+    if (this.parts.options.onTooLong !== 'truncate' || cuts >= CUTS.length) return undefined;
     const { maxInputTokens } = endpoint.limits;
-    if (!Number.isFinite(maxInputTokens) || ticket.cuts >= MOST_CUTS) return undefined;
-    return truncateTo(ticket.text, Math.floor(maxInputTokens / 2 ** ticket.cuts), this.parts.countTokens());
+    const count = this.parts.countTokens();
+    // Nothing is known of what this server takes: half of it, then half of that.
+    if (maxInputTokens === Infinity) return truncateTo(text, Math.max(1, Math.floor(bytes / 2 ** (cuts + 1))));
+    if (count !== undefined)
+      return truncateTo(text, Math.max(1, Math.floor(maxInputTokens * CUTS[cuts]!.counted)), count);
+    return truncateTo(text, Math.floor(maxInputTokens * CUTS[cuts]!.bytesPerToken));
   }
 
   private keep(entries: readonly (readonly [string, Float32Array])[], model: string | undefined): void {
@@ -248,28 +259,33 @@ export class EmbeddingEngine {
   private readonly pump = (): void => {
     this.isPumpDue = false;
     if (this.life.signal.aborted) return;
-    for (const lane of this.lanes.waiting()) {
-      while (!lane.isEmpty) {
-        const endpoint = this.endpoints.current;
-        if (endpoint instanceof EmbeddingUnavailableError) {
-          // Who would rather wait is looked after again when the server may be asked.
-          if (lane.refuse(endpoint)) this.pumpIn(endpoint.retryAt.getTime() - Date.now());
-          break;
-        }
-        const preparing = endpoint.prepare(this.life.signal);
-        if (preparing !== undefined) return void preparing.then(() => this.pumpSoon());
-        const { free, freeInputs } = endpoint;
-        if (free <= 0 || freeInputs <= 0) return;
-        this.start(lane, endpoint, endpoint.countsRequests ? 1 : free, freeInputs);
-      }
+    for (let turn = this.lanes.next(); turn !== undefined; turn = this.lanes.next()) {
+      const endpoint = this.endpoints.current;
+      if (endpoint instanceof EmbeddingUnavailableError) return this.refuse(endpoint);
+      const preparing = endpoint.prepare(this.life.signal);
+      if (preparing !== undefined) return void preparing.then(() => this.pumpSoon());
+      const { free, freeInputs } = endpoint;
+      if (free <= 0 || freeInputs <= 0) return;
+      this.start(turn, endpoint, endpoint.countsRequests ? 1 : free, freeInputs);
     }
   };
 
-  private start(lane: Lane, endpoint: EmbeddingEndpoint, free: number, freeInputs: number): void {
+  /** Who is in a hurry is told; who would rather wait is looked after again when the server may be asked. */
+  private refuse(error: EmbeddingUnavailableError): void {
+    let others = false;
+    for (const lane of this.lanes.all()) others = lane.refuse(error) || others;
+    if (others) this.pumpIn(error.retryAt.getTime() - Date.now());
+  }
+
+  private start({ lane, queue }: Turn, endpoint: EmbeddingEndpoint, free: number, freeInputs: number): void {
     const { limits } = endpoint;
     const maxInputs = Math.min(limits.maxInputs, freeInputs);
-    const batch = new Batch(lane.take({ ...limits, maxInputs }, free));
-    void this.runner.run(batch);
+    const tickets = lane.take({ ...limits, maxInputs }, queue, free);
+    endpoint.inFlightInputs += tickets.length;
+    void this.runner.run(new Batch(tickets)).finally(() => {
+      endpoint.inFlightInputs -= tickets.length;
+      this.pumpSoon();
+    });
   }
 
   private laneOf(settings: Lane['settings']): Lane {
@@ -301,8 +317,15 @@ interface Missing {
   readonly key: string;
 }
 
-/** A text that is still too long then is not too long by its tokens. */
-const MOST_CUTS = 3;
+/**
+ * How a text is cut that the server finds too long, from attempt to attempt: hopefully first, and safely in the end, for no
+ * token has less than a byte.
+ */
+const CUTS = [
+  { counted: 1, bytesPerToken: 3 },
+  { counted: 0.9, bytesPerToken: 1.7 },
+  { counted: 0.5, bytesPerToken: 1 },
+] as const;
 
 function tooLong(index: number, tokens: number, { limits }: EmbeddingEndpoint): EmbeddingInputError {
   const most = limits.maxInputTokens;

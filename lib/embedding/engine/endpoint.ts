@@ -1,4 +1,4 @@
-import { PoolDownError } from '../../core/index.js';
+import { ConnectionCreateError, isPoolError, PoolDownError } from '../../core/index.js';
 import { requestIdOf } from '../../http/http-error.js';
 import { TokenEstimate } from '../batching/token-estimate.js';
 import { EmbeddingApiError, type EmbeddingError, EmbeddingResponseError } from '../embedding-errors.js';
@@ -19,6 +19,9 @@ import type { LaneSettings } from './lane.js';
 
 /** A server that does not say what went wrong when it has had enough is left alone for so long. */
 const UNTOLD_PAUSE_MS = 1_000;
+
+/** What a server's name for a request looks like; anything else may be anything, a text or a key included. */
+const REQUEST_ID = /^[\w.:/+=-]{1,128}$/;
 
 /** A float in JSON has up to 25 characters, its comma included; the rest is for what stands around the vectors. */
 const BYTES_PER_FLOAT = 25;
@@ -69,11 +72,13 @@ export class EmbeddingEndpoint {
   limits: EmbeddingLimits;
   /** Requests that are being made, those included that wait for the rate limit or for a connection. */
   inFlight = 0;
+  /** Texts of batches that are under way, those included that wait before another attempt. */
   inFlightInputs = 0;
   requests = 0;
   /** Whether base64 is asked for. */
   isAskingForBase64: boolean;
-  private hasAnswered = false;
+  /** When it was well last, on the timeline. */
+  answeredAt = -Infinity;
   private discovery: Promise<void> | undefined = undefined;
   private discoverAt = 0;
 
@@ -101,7 +106,7 @@ export class EmbeddingEndpoint {
 
   /** How many more texts may be under way. */
   get freeInputs(): number {
-    return this.inFlight === 0 ? Infinity : this.limits.maxInFlightInputs - this.inFlightInputs;
+    return this.inFlightInputs === 0 ? Infinity : this.limits.maxInFlightInputs - this.inFlightInputs;
   }
 
   /** Whether the server counts requests, so that few and full ones are better than many. */
@@ -125,28 +130,24 @@ export class EmbeddingEndpoint {
   async ask(order: Order): Promise<EmbeddingAnswer> {
     const { limiter, breaker } = this.parts;
     this.inFlight += 1;
-    this.inFlightInputs += order.texts.length;
     try {
       const cost = { requests: 1, tokens: order.tokens };
       if (!limiter.tryReserve(cost)) {
         order.onWait('waiting for the rate limit');
         await limiter.reserve(cost, order.signal);
       }
-      order.onWait('waiting for an answer');
+      order.onWait('waiting for a connection');
       const admission = breaker.enter();
       if (admission instanceof Error) throw admission;
       return await this.attempt(order, admission.isProbe);
     } finally {
       this.inFlight -= 1;
-      this.inFlightInputs -= order.texts.length;
     }
   }
 
-  /** Remembers that base64 is not to be asked for again. False: it was not asked for in the first place. */
-  withoutEncoding(): boolean {
-    const had = this.isAskingForBase64;
+  /** Remembers that base64 is not to be asked for again. */
+  withoutEncoding(): void {
     this.isAskingForBase64 = false;
-    return had;
   }
 
   private async attempt(order: Order, isProbe: boolean): Promise<EmbeddingAnswer> {
@@ -154,7 +155,7 @@ export class EmbeddingEndpoint {
     this.requests += 1;
     try {
       const answer = await this.exchange(order);
-      this.hasAnswered = true;
+      this.answeredAt = timeline.now();
       breaker.onSuccess(isProbe);
       concurrency.onSuccess(timeline.now());
       if (answer.tokens !== undefined) {
@@ -182,24 +183,27 @@ export class EmbeddingEndpoint {
       headers,
       body,
     });
+    let refused: EmbeddingApiError | undefined;
     const answer = await this.post(
       {
         path,
         body,
         headers: { ...headers, ...signature },
         maxAnswerBytes: this.maxAnswerBytes(order),
-        isHeld: () => limiter.pausedForMs() > 0,
+        isHeld: () => {
+          order.onWait('waiting for an answer');
+          return limiter.pausedForMs() > 0;
+        },
+        onAnswer: (answer) => (refused = this.heed(answer, order)),
         ...this.requestLimits(),
       },
       order,
     );
-    if (this.parts.options.rateLimit !== false) limiter.learn(rateLimitFacts(answer.headers as AnswerHeaders));
-    const requestId = requestIdOf(answer.headers);
-    if (answer.status < 200 || answer.status >= 300) throw this.refusal(answer, order, requestId);
+    if (refused !== undefined) throw refused as EmbeddingApiError;
     return readAnswer(answer.body, {
       count: order.texts.length,
       dimensions: order.dimensions,
-      requestId,
+      requestId: cleanId(answer),
       ...(profile.read === undefined ? {} : { read: (parsed: unknown) => profile.read!(parsed) }),
     });
   }
@@ -216,7 +220,11 @@ export class EmbeddingEndpoint {
 
   private async customExchange(request: EmbeddingRequest, order: Order): Promise<EmbeddingAnswer> {
     const { gateway, profile } = this.parts;
-    const { vectors, tokens } = await gateway.call(profile, request, order.signal);
+    order.onWait('waiting for an answer');
+    const { vectors, tokens } = await gateway.call(profile, request, order.signal).catch((error: unknown) => {
+      if (error instanceof EmbeddingApiError) this.holdBack(error);
+      throw error;
+    });
     if (!Array.isArray(vectors)) throw new EmbeddingResponseError(`${profile.name}: call() gave no list of vectors`);
     const items = vectors.map((embedding) => ({ embedding }));
     return readItems(
@@ -225,9 +233,25 @@ export class EmbeddingEndpoint {
     );
   }
 
-  private refusal(answer: GatewayAnswer, { texts }: Order, requestId: string | undefined): EmbeddingApiError {
+  /** What an answer means for the requests after it, and its error if it is one. */
+  private heed(answer: GatewayAnswer, order: Order): EmbeddingApiError | undefined {
+    const { limiter, options } = this.parts;
+    if (options.rateLimit !== false) limiter.learn(rateLimitFacts(answer.headers as AnswerHeaders));
+    if (answer.status >= 200 && answer.status < 300) return undefined;
+    const error = this.refusal(answer, order);
+    this.holdBack(error);
+    return error;
+  }
+
+  /** After a 429 nothing starts before its time. */
+  private holdBack({ kind, retryAfterMs = UNTOLD_PAUSE_MS }: EmbeddingApiError): void {
+    const { limiter, timeline } = this.parts;
+    if (kind === 'rate-limit') limiter.penalise(timeline.now() + retryAfterMs, 'the server answered 429');
+  }
+
+  private refusal(answer: GatewayAnswer, { texts }: Order): EmbeddingApiError {
     const { status, headers, body } = answer;
-    const facts = { status, headers, body, requestId, inputs: texts.length };
+    const facts = { status, headers, body, requestId: cleanId(answer), inputs: texts.length };
     return readApiFailure(
       facts,
       this.parts.profile,
@@ -246,7 +270,7 @@ export class EmbeddingEndpoint {
   /** The first request may load the model. */
   private requestLimits(): RequestLimits {
     const { attemptTimeoutMs, headerTimeoutMs, bodyIdleTimeoutMs } = this.parts.options;
-    const patience = this.hasAnswered ? 1 : (this.parts.profile.firstRequestPatience ?? 1);
+    const patience = this.answeredAt > -Infinity ? 1 : (this.parts.profile.firstRequestPatience ?? 1);
     return {
       timeoutMs: attemptTimeoutMs * patience,
       headerTimeoutMs: headerTimeoutMs * patience,
@@ -261,10 +285,16 @@ export class EmbeddingEndpoint {
 
   /** What a failure means for the requests after it. */
   private onFailure(error: Error, isProbe: boolean, order: Order): void {
-    const { breaker, limiter, concurrency, timeline } = this.parts;
+    const { breaker, limiter, concurrency, timeline, options, gateway } = this.parts;
+    // Nothing was sent.
+    if (isPoolError(error)) limiter.settle(-order.tokens);
     if (error instanceof PoolDownError) {
       const inMs = Math.max(0, error.retryAt.getTime() - Date.now());
       return breaker.followPool(timeline.now() + inMs, error, isProbe);
+    }
+    // The pool has given up with this very attempt: when it tries again, the next one will hear from it.
+    if (error instanceof ConnectionCreateError && gateway.pool.stats().down) {
+      return breaker.followPool(timeline.now(), error, isProbe);
     }
     if (isTrouble(error)) return breaker.onFailure(isProbe, error as EmbeddingError);
     if (error instanceof EmbeddingApiError && error.kind === 'quota') {
@@ -275,8 +305,10 @@ export class EmbeddingEndpoint {
     // What was refused was not counted, or not for long.
     limiter.settle(-order.tokens);
     if (error.kind === 'rate-limit') {
-      limiter.penalise(timeline.now() + (error.retryAfterMs ?? UNTOLD_PAUSE_MS), 'the server answered 429');
       concurrency.onRateLimit(timeline.now(), order.startedAt);
+      // Whoever comes meanwhile need not wait for what is so far away.
+      const { retryAfterMs = 0 } = error;
+      if (retryAfterMs > options.maxHintMs) breaker.open('it asks to be left alone', retryAfterMs, error);
     }
   }
 
@@ -309,4 +341,9 @@ export class EmbeddingEndpoint {
       maxBytes: maxBatchBytes ?? limits.maxBytes,
     };
   }
+}
+
+function cleanId(answer: GatewayAnswer): string | undefined {
+  const id = requestIdOf(answer.headers);
+  return id !== undefined && REQUEST_ID.test(id) ? answer.redact(id) : undefined;
 }

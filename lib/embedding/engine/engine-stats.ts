@@ -3,6 +3,9 @@ import type { EmbeddingAnswer } from '../protocol/answer-reader.js';
 import type { EmbeddingEndpoint } from './endpoint.js';
 import type { Ticket } from './ticket.js';
 
+/** A text that costs nothing any more. */
+const CACHED: EmbeddingUsage = { requests: 0, inputs: 1, tokens: 0, cachedInputs: 1 };
+
 /** What has been done so far. @internal */
 export class EngineCounters {
   calls = 0;
@@ -22,6 +25,11 @@ export class EngineCounters {
 
   /** For the ledger. */
   onUsage: ((model: string, usage: EmbeddingUsage) => void) | undefined = undefined;
+
+  onCached(model: string): void {
+    this.cached += 1;
+    this.onUsage?.(model, CACHED);
+  }
 
   onAnswer({ tokens }: EmbeddingAnswer, tickets: readonly Ticket[], endpoint: EmbeddingEndpoint): void {
     const counted = tokens ?? tickets.reduce((sum, ticket) => sum + ticket.tokens, 0);

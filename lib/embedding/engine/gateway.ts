@@ -13,6 +13,8 @@ export interface GatewayRequest {
   readonly maxAnswerBytes: number;
   /** Whether the server has asked to be left alone: asked once a connection is there. */
   isHeld(): boolean;
+  /** Told while the connection is still lent: who has it next must know what the server has said. */
+  onAnswer(answer: GatewayAnswer): void;
 }
 
 /** A question without a body. @internal */

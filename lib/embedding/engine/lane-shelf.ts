@@ -1,8 +1,19 @@
 import { canonicalJson } from '../cache/cache-key.js';
-import { Lane, type LaneSettings } from './lane.js';
+import type { Lane, LaneSettings, QueueName } from './lane.js';
 
 /** Lanes that nothing waits in are kept for as many: a tenant each would otherwise be kept for ever. */
 const MOST_IDLE = 256;
+
+/** How often lists go before single texts, where both wait. */
+const BULK_EVERY = 4;
+
+/** A lane, and which of its queues is meant. @internal */
+export interface Turn {
+  readonly lane: Lane;
+  readonly queue: QueueName;
+  /** The text that has waited longest. */
+  readonly first: number;
+}
 
 /**
  * The lanes by what their texts have in common. The one of calls that ask for nothing special is found without a search.
@@ -12,6 +23,7 @@ const MOST_IDLE = 256;
 export class LaneShelf {
   readonly usual: Lane;
   private readonly others = new Map<string, Lane>();
+  private turns = 0;
 
   constructor(
     private readonly defaults: LaneSettings,
@@ -48,11 +60,26 @@ export class LaneShelf {
     return lane;
   }
 
-  /** All of them, those first in which a single text waits. */
-  *waiting(): Iterable<Lane> {
-    const lanes = [this.usual, ...this.others.values()].filter(({ isEmpty }) => !isEmpty);
-    yield* lanes.filter(({ hasAlone }) => hasAlone);
-    yield* lanes.filter(({ hasAlone }) => !hasAlone);
+  /**
+   * Whose turn it is: the text that came first. Those of single calls go before those of long lists, but for every fourth
+   * request, so that the lists come to an end too.
+   */
+  next(): Turn | undefined {
+    let alone: Turn | undefined;
+    let bulk: Turn | undefined;
+    for (const lane of this.all()) {
+      alone = earlier(alone, lane, 'alone');
+      bulk = earlier(bulk, lane, 'bulk');
+    }
+    if (alone === undefined || bulk === undefined) return alone ?? bulk;
+    this.turns += 1;
+    return this.turns % BULK_EVERY === 0 ? bulk : alone;
+  }
+
+  /** All of them. */
+  *all(): Iterable<Lane> {
+    yield this.usual;
+    yield* this.others.values();
   }
 
   private clear(): void {
@@ -61,4 +88,9 @@ export class LaneShelf {
       if (this.others.size < MOST_IDLE) return;
     }
   }
+}
+
+function earlier(best: Turn | undefined, lane: Lane, queue: QueueName): Turn | undefined {
+  const first = lane.firstOf(queue);
+  return first !== undefined && first < (best?.first ?? Infinity) ? { lane, queue, first } : best;
 }

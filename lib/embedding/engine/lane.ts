@@ -12,14 +12,19 @@ export interface LaneSettings {
   readonly tenant: string | undefined;
 }
 
+/** Texts of single calls, and those of lists. @internal */
+export type QueueName = 'alone' | 'bulk';
+
 /**
  * While connections are free, texts are shared out among them, so that a few go as fast as many: but not to fewer than
  * these in a request, each of which costs both sides some tenths of a millisecond.
  */
-const FEWEST = { alone: 4, bulk: 16 };
+const FEWEST: Record<QueueName, number> = { alone: 4, bulk: 16 };
 
 /** `embed()` calls in one request at most, in the interest of the first of them. */
 const MOST_ALONE = 64;
+
+const BOUNDLESS = { maxInputs: Infinity, maxTokens: Infinity, maxBytes: Infinity };
 
 /** @internal */
 export interface LaneManners {
@@ -44,8 +49,10 @@ export class Lane {
   dimensions: number | undefined;
   /** Each text that is queued or under way, for those who come with the same. */
   private readonly underWay = new Map<string, Ticket>();
-  private readonly alone = new TicketQueue();
-  private readonly bulk = new TicketQueue();
+  private readonly queues: Readonly<Record<QueueName, TicketQueue>> = {
+    alone: new TicketQueue(),
+    bulk: new TicketQueue(),
+  };
 
   constructor(
     readonly settings: LaneSettings,
@@ -63,17 +70,14 @@ export class Lane {
     return this.manners.cacheKeys;
   }
 
-  get hasAlone(): boolean {
-    return this.alone.peek() !== undefined;
-  }
-
-  get isEmpty(): boolean {
-    return this.alone.peek() === undefined && this.bulk.peek() === undefined;
+  /** The number of the text that has waited longest in this queue. */
+  firstOf(queue: QueueName): number | undefined {
+    return this.queues[queue].peek()?.number;
   }
 
   /** Nothing queued and nothing under way. */
   get isIdle(): boolean {
-    return this.underWay.size === 0 && this.isEmpty;
+    return this.underWay.size === 0 && this.queues.alone.peek() === undefined && this.queues.bulk.peek() === undefined;
   }
 
   /** The same text, if it is queued or under way. */
@@ -83,7 +87,7 @@ export class Lane {
 
   add(ticket: Ticket, isAlone: boolean): void {
     if (this.manners.dedupe) this.underWay.set(ticket.text, ticket);
-    (isAlone ? this.alone : this.bulk).push(ticket);
+    this.queues[isAlone ? 'alone' : 'bulk'].push(ticket);
   }
 
   forget(ticket: Ticket): void {
@@ -97,7 +101,7 @@ export class Lane {
    */
   refuse(error: Error): boolean {
     let others = false;
-    for (const queue of [this.alone, this.bulk]) {
+    for (const queue of Object.values(this.queues)) {
       for (const ticket of queue.waiting()) {
         if (ticket.owner.isPatient) others = true;
         else ticket.reject(error);
@@ -109,18 +113,19 @@ export class Lane {
   /**
    * The texts of the next request.
    *
+   * @param first whose texts go before the others
    * @param free how many requests could start now; 1: fill it up
    */
-  take(limits: EmbeddingLimits, free: number): Ticket[] {
-    const { mayShare } = this.manners;
-    const isAlone = this.hasAlone;
-    const queued = this.alone.length + this.bulk.length;
-    const fewest = isAlone ? FEWEST.alone : FEWEST.bulk;
-    const share = mayShare ? Math.max(fewest, Math.ceil(queued / free)) : Infinity;
-    const most = Math.min(share, limits.maxInputs, isAlone ? MOST_ALONE : Infinity);
-    const room = new BatchRoom({ ...limits, maxInputs: most });
+  take(limits: EmbeddingLimits, first: QueueName, free: number): Ticket[] {
+    const { mayShare, isDivisible } = this.manners;
+    const { alone, bulk } = this.queues;
+    const isAlone = first === 'alone';
+    const share = mayShare ? Math.max(FEWEST[first], Math.ceil((alone.length + bulk.length) / free)) : Infinity;
+    const maxInputs = Math.min(share, limits.maxInputs, isAlone ? MOST_ALONE : Infinity);
+    // What may not be sent apart goes as it came: it is for the server to say that it is too much.
+    const room = new BatchRoom(isDivisible ? { ...limits, maxInputs } : BOUNDLESS);
     const tickets: Ticket[] = [];
-    for (const queue of [this.alone, this.bulk]) {
+    for (const queue of isAlone ? [alone, bulk] : [bulk, alone]) {
       for (let next = queue.peek(); next !== undefined; next = queue.peek()) {
         if (!room.fits(next.tokens, next.bytes)) return tickets;
         if (!mayShare && tickets.length > 0 && tickets[0]!.owner !== next.owner) return tickets;

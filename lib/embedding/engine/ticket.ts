@@ -3,6 +3,8 @@ import type { Batch } from './batch.js';
 import type { EmbedCall } from './embed-call.js';
 import type { Lane } from './lane.js';
 
+let lastNumber = 0;
+
 interface Place {
   readonly call: EmbedCall;
   readonly index: number;
@@ -22,6 +24,8 @@ export class Ticket {
   /** How often it has been cut. */
   cuts = 0;
   isSettled = false;
+  /** In the order of their coming, in all lanes. */
+  readonly number = (lastNumber += 1);
   /** Most tickets have one place, and need no list for it. */
   private first: Place | undefined;
   private others: Place[] | undefined = undefined;

@@ -72,11 +72,17 @@ export class RetryPolicy {
    *
    * @param attempt the one that has failed, from 1
    * @param hintMs what the server asked for
+   * @param isEnduring however often it was tried, unless nothing is to be tried twice
    * @returns `undefined`: there is no next attempt
    */
-  delayMs(attempt: number, hintMs: number | undefined, random: () => number = Math.random): number | undefined {
+  delayMs(
+    attempt: number,
+    hintMs: number | undefined,
+    random: () => number = Math.random,
+    isEnduring = false,
+  ): number | undefined {
     const { attempts, initialMs, factor, maxMs, maxHintMs } = this.options;
-    if (attempt >= attempts) return undefined;
+    if (attempt >= attempts && !(isEnduring && attempts > 1)) return undefined;
     if (hintMs !== undefined && hintMs > 0) {
       return hintMs > maxHintMs || hintMs === Infinity ? undefined : hintMs * (1 + HINT_JITTER * random());
     }
