@@ -11,6 +11,9 @@ export interface SearchResult {
   readonly hits: readonly Hit[];
 }
 
+/** Whoever searches is told after this that the server does not answer; it would be tried for two minutes otherwise. */
+const PATIENCE_MS = 1_000;
+
 /** From a question to the sections that mean the same. */
 @Injectable()
 export class SearchService {
@@ -23,7 +26,7 @@ export class SearchService {
   async search(query: string, limit: number, signal: AbortSignal): Promise<SearchResult> {
     this.indexing.requireReady();
     const startedAt = performance.now();
-    const vector = await this.embeddings.embed(query, { signal });
+    const vector = await this.embeddings.embed(query, { signal, deadlineMs: PATIENCE_MS });
     const embeddedAt = performance.now();
     const hits = await this.store.nearest(vector, limit, signal);
     const took = { embedMs: rounded(embeddedAt - startedAt), searchMs: rounded(performance.now() - embeddedAt) };

@@ -6,6 +6,9 @@ import {
   EmbeddingError,
   EmbeddingInputError,
   EmbeddingResponseError,
+  EmbeddingTimeoutError,
+  EmbeddingUnavailableError,
+  EmbeddingVectorError,
 } from 'nestjs-pools/embedding';
 
 /** What a failure means to those outside, and what they can do. Holds nothing of the error's own words. */
@@ -17,13 +20,20 @@ export interface Explanation {
 /** Whatever failed on the way to an answer, in words. Used by the log of the indexing too, so that all tell the same. */
 export function explain(error: unknown): Explanation {
   if (error instanceof EmbeddingApiError) return explainAnswer(error);
-  if (error instanceof EmbeddingConnectionError) {
+  if (error instanceof EmbeddingConnectionError || error instanceof EmbeddingTimeoutError) {
     return unavailable('The embedding server did not answer.');
   }
-  if (error instanceof EmbeddingInputError) {
-    return { status: HttpStatus.BAD_REQUEST, message: 'The text has no words that could be embedded.' };
+  if (error instanceof EmbeddingUnavailableError) {
+    return unavailable('The embedding server is in trouble and left alone for a while.');
   }
-  if (error instanceof EmbeddingResponseError) {
+  if (error instanceof EmbeddingInputError) {
+    const message =
+      error.problem === 'blank'
+        ? 'The text has no words that could be embedded.'
+        : 'The embedding server does not take this text.';
+    return { status: HttpStatus.BAD_REQUEST, message };
+  }
+  if (error instanceof EmbeddingResponseError || error instanceof EmbeddingVectorError) {
     const message = 'The embedding server sent something that is no embedding. Does EMBEDDINGS_URL name the right one?';
     return { status: HttpStatus.BAD_GATEWAY, message };
   }
