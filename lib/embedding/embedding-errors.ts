@@ -192,12 +192,12 @@ export class EmbeddingUnavailableError extends EmbeddingError {
   }
 }
 
-/** The caller's signal ended the request; its reason is the cause. @publicApi */
+/** The caller's signal ended the request, and its reason is the cause; or the service was closed. @publicApi */
 export class EmbeddingAbortedError extends EmbeddingError {
   readonly code = 'EMBEDDING_ABORTED';
   readonly retryable = false;
-  constructor(cause: unknown) {
-    super('the caller ended the request', { cause });
+  constructor(cause: unknown, message = 'the caller ended the request') {
+    super(message, cause === undefined ? undefined : { cause });
   }
 }
 

@@ -17,6 +17,7 @@ import type { EmbeddingBreakerOptions } from './patience/breaker-options.js';
 import type { EmbeddingRateLimitOptions } from './patience/rate-limit-options.js';
 import type { EmbeddingRetryOptions } from './patience/retry-policy.js';
 import type { EmbeddingInputType, EmbeddingProfile } from './profiles/profile.js';
+import type { EmbeddingProfileName } from './profiles/profile-registry.js';
 
 /** When a second request is made for a text that keeps its caller waiting. @publicApi */
 export interface EmbeddingHedgeOptions {
@@ -31,7 +32,7 @@ export interface EmbeddingEndpointOptions {
   /** As the server names it. */
   readonly model: string;
   /** The kind of server, by name or as a profile of your own. Default: by the pool's `baseURL`, else `unknown`. */
-  readonly profile?: string | EmbeddingProfile;
+  readonly profile?: EmbeddingProfileName | EmbeddingProfile;
 }
 
 /** What decides what vectors come back, of a service and of a single call. @publicApi */
@@ -159,10 +160,15 @@ const HEDGE: Record<keyof EmbeddingHedgeOptions, Rule> = { minDelayMs: positiveD
 /**
  * Fills in what is decided here; what retry, breaker, rate limit and cache decide by themselves is checked there.
  *
+ * @param others what is wrong beside, so that all is named at once
  * @throws {@link PoolOptionsError} naming every option that is wrong
  * @internal
  */
-export function resolveEmbeddingOptions(pool: string, given: EmbeddingOptions): ResolvedEmbeddingOptions {
+export function resolveEmbeddingOptions(
+  pool: string,
+  given: EmbeddingOptions,
+  others: readonly string[] = [],
+): ResolvedEmbeddingOptions {
   const options = typeof given === 'object' && given !== null ? given : ({} as EmbeddingOptions);
   const problems =
     group(given) === undefined
@@ -171,6 +177,7 @@ export function resolveEmbeddingOptions(pool: string, given: EmbeddingOptions): 
   if (options.model === undefined && group(given) === undefined) problems.push("model: expected the model's name");
   const { hedge = false } = options;
   if (group(hedge) === undefined) problems.push(...checkGroup(HEDGE, hedge as object, 'hedge.'));
+  problems.push(...others);
   if (problems.length > 0) throw new PoolOptionsError(pool, problems);
   return {
     ...options,

@@ -1,12 +1,12 @@
 import { inspect } from 'node:util';
-import type { OnApplicationShutdown } from '@nestjs/common';
+import { Logger, type BeforeApplicationShutdown, type OnApplicationShutdown } from '@nestjs/common';
 import { Observable } from 'rxjs';
-import { type Clock, type ConnectionPool, type PoolError, systemClock } from '../core/index.js';
+import { type Clock, type ConnectionPool, PoolClosedError, type PoolError, systemClock } from '../core/index.js';
 import { shapeOf } from '../core/option-rules.js';
 import type { HttpConnection } from '../http/index.js';
-import { allPlainNumbers, plainNumbers } from './adapters/plain-numbers.js';
+import { plainNumbers } from './adapters/plain-numbers.js';
 import { CostLedger, type EmbeddingCost } from './cost-ledger.js';
-import { EmbeddingAbortedError, type EmbeddingError } from './embedding-errors.js';
+import { EmbeddingAbortedError, EmbeddingApiError, type EmbeddingError } from './embedding-errors.js';
 import { PooledGateway } from './embedding-gateway.service.js';
 import { type EmbeddingHealth, healthOf } from './embedding-health.js';
 import type { EmbeddingEndpointOptions, EmbeddingOptions, EmbedOptions } from './embedding-options.js';
@@ -51,17 +51,22 @@ export interface EmbeddingServiceParts {
   readonly random?: () => number;
 }
 
+/** As long as pools wait for their leases by default. */
+const SHUTDOWN_GRACE_MS = 10_000;
+
 /**
  * Turns texts into vectors, over leased connections to an embedding server.
  *
  * @publicApi
  */
-export class EmbeddingService implements OnApplicationShutdown {
+export class EmbeddingService implements BeforeApplicationShutdown, OnApplicationShutdown {
   /** As the server names it. */
   readonly model: string;
   readonly #assembly: Assembly;
   readonly #ledger: CostLedger;
   readonly #clock: Clock;
+  /** Once the application has begun to end. */
+  #graceUntil: number | undefined = undefined;
 
   /**
    * @throws {@link PoolOptionsError} naming every option that is wrong
@@ -77,6 +82,11 @@ export class EmbeddingService implements OnApplicationShutdown {
     this.#clock = clock ?? systemClock;
     const { pricePerMillionTokens: price } = options;
     this.#ledger = new CostLedger(price === undefined ? {} : { prices: { [this.model]: price } });
+    void this.#assembly.tokenizer?.then((isThere) => {
+      if (isThere) return;
+      const why = `gpt-tokenizer is not installed, or does not know ${this.model}`;
+      new Logger(EmbeddingService.name).warn(`tokens are estimated and not counted: ${why}`);
+    });
     this.#assembly.engine.counters.onUsage = (model, usage) => this.#ledger.add(model, usage);
   }
 
@@ -91,10 +101,10 @@ export class EmbeddingService implements OnApplicationShutdown {
     text: string,
     { as, ...options }: EmbedOptions & EmbeddingOutputOptions = {},
   ): Promise<Float32Array | number[]> {
-    checkCall(this.name, options);
+    checkCall(this.name, options, 'one');
     const { vectors } = await this.#assembly.engine.embed([text], true, { ...options, settle: false });
     const vector = vectors[0] as Float32Array;
-    return as === 'number' ? plainNumbers(vector) : vector;
+    return as === 'number' ? numbersOf(vector) : vector;
   }
 
   /**
@@ -120,12 +130,12 @@ export class EmbeddingService implements OnApplicationShutdown {
     { as, onUsage, ...options }: EmbedManyOptions & EmbeddingOutputOptions & { readonly settle?: boolean } = {},
   ): Promise<Float32Array[] | number[][] | EmbeddingOutcome[]> {
     if (!Array.isArray(texts)) throw new TypeError(`embedMany: expected an array of texts, got ${shapeOf(texts)}`);
-    checkCall(this.name, options);
+    checkCall(this.name, options, 'many');
     if (texts.length === 0) return [];
     const { vectors, tokens, totalTokens } = await this.#assembly.engine.embed(texts, texts.length === 1, options);
     if (totalTokens !== undefined) onUsage?.({ tokens: Math.round(totalTokens) });
     if (options.settle === true) return vectors.map((vector, place) => outcomeOf(vector, tokens[place]));
-    return as === 'number' ? allPlainNumbers(vectors as Float32Array[]) : (vectors as Float32Array[]);
+    return as === 'number' ? (vectors as Float32Array[]).map(numbersOf) : (vectors as Float32Array[]);
   }
 
   /**
@@ -156,14 +166,26 @@ export class EmbeddingService implements OnApplicationShutdown {
   /** The same for RxJS: vectors of what an Observable emits. Unsubscribing ends what is under way. */
   embed$<T>(
     source$: Observable<T>,
+    options: EmbeddingStreamOptions<T> & { readonly settle: true },
+  ): Observable<SettledItem<T>>;
+  embed$<T>(
+    source$: Observable<T>,
     options?: EmbeddingStreamOptions<T> & { readonly settle?: false | undefined },
-  ): Observable<EmbeddedItem<T>> {
+  ): Observable<EmbeddedItem<T>>;
+  embed$<T>(
+    source$: Observable<T>,
+    options: EmbeddingStreamOptions<T> = {},
+  ): Observable<EmbeddedItem<T> | SettledItem<T>> {
     return new Observable((subscriber) => {
       const stop = new AbortController();
-      const { signal = stop.signal } = options ?? {};
+      const { signal = stop.signal } = options;
       const merged = signal === stop.signal ? signal : AbortSignal.any([signal, stop.signal]);
       const pass = async (): Promise<void> => {
-        for await (const item of this.embedStream(source$, { ...options, signal: merged })) subscriber.next(item);
+        const items: AsyncIterable<EmbeddedItem<T> | SettledItem<T>> = this.embedStream<T>(source$, {
+          ...options,
+          signal: merged,
+        } as EmbeddingStreamOptions<T> & { readonly settle?: false });
+        for await (const item of items) subscriber.next(item);
         subscriber.complete();
       };
       pass().catch((error: unknown) => subscriber.error(error));
@@ -217,7 +239,7 @@ export class EmbeddingService implements OnApplicationShutdown {
   /** Ends what is under way, and waits until the cache's store has what was meant for it. */
   async close(): Promise<void> {
     const { engine, cache } = this.#assembly;
-    engine.close(new EmbeddingAbortedError(new Error('the application is shutting down')));
+    engine.close(new EmbeddingAbortedError(undefined, 'the service was closed'));
     await cache?.flush();
   }
 
@@ -230,9 +252,22 @@ export class EmbeddingService implements OnApplicationShutdown {
     return { model: this.model, pool: this.name };
   }
 
+  /**
+   * The hooks of the last step run in the order of the modules, and the pools' may be first. So what is under way now is waited
+   * for here; requests that the application's server still gets must not delay its end, and are waited for by it.
+   *
+   * @internal
+   */
+  beforeApplicationShutdown(): Promise<void> {
+    this.#graceUntil = this.#clock.now() + SHUTDOWN_GRACE_MS;
+    return this.#assembly.engine.finish(SHUTDOWN_GRACE_MS, false);
+  }
+
   /** @internal */
-  onApplicationShutdown(): Promise<void> {
-    return this.close();
+  async onApplicationShutdown(): Promise<void> {
+    const left = (this.#graceUntil ??= this.#clock.now() + SHUTDOWN_GRACE_MS) - this.#clock.now();
+    await this.#assembly.engine.finish(Math.max(0, left), true);
+    await this.close();
   }
 
   private get name(): string {
@@ -241,11 +276,14 @@ export class EmbeddingService implements OnApplicationShutdown {
 
   /** What embeds one chunk of a stream. Streams fill no memory with vectors that nobody asks for again. */
   private chunks(call: Omit<EmbedOptions, 'signal'>) {
-    checkCall(this.name, call);
+    checkCall(this.name, call, 'one');
     const { engine, cache } = this.#assembly;
     const settings = { cache: cache?.hasStore === true, ...call, settle: true, patient: true };
     return async (texts: readonly string[], signal: AbortSignal): Promise<EmbeddingOutcome[]> => {
       const { vectors, tokens } = await engine.embed(texts, false, { ...settings, signal });
+      // No text's own fault, and the same for all that would come after it: the stream must not run through with them.
+      const hopeless = vectors.find(isHopeless);
+      if (hopeless !== undefined) throw hopeless;
       return vectors.map((vector, place) => outcomeOf(vector, tokens[place]));
     };
   }
@@ -261,6 +299,18 @@ export class EmbeddingService implements OnApplicationShutdown {
     } as EmbedStreamParts;
   }
 }
+
+function numbersOf(vector: Float32Array): number[] {
+  return vector.length === 0 ? [] : plainNumbers(vector);
+}
+
+/** Whether an error is about the service's settings, or its end. */
+function isHopeless(result: Float32Array | Error): boolean {
+  if (result instanceof PoolClosedError) return true;
+  return result instanceof EmbeddingApiError && HOPELESS.has(result.kind);
+}
+
+const HOPELESS: ReadonlySet<EmbeddingApiError['kind']> = new Set(['auth', 'config', 'quota'] as const);
 
 function outcomeOf(vector: Float32Array | Error, tokens: number | undefined): EmbeddingOutcome {
   if (vector instanceof Error) return { ok: false, error: vector as EmbeddingError | PoolError };

@@ -14,6 +14,7 @@ export {
   type LlamaIndexEmbedOptions,
   type LlamaIndexNode,
 } from './adapters/llamaindex.js';
+export type { CountTokens } from './batching/tokenizer.js';
 export type { EmbeddingCacheOptions } from './cache/cache-options.js';
 export type { EmbeddingCacheStats } from './cache/cache-tiers.js';
 export type { VectorCache } from './cache/vector-cache.js';

@@ -1,11 +1,11 @@
 /**
  * A vector as the frameworks want it. `Array.from` asks an iterator for each number and takes ten times as long.
  *
- * @throws {@link TypeError} where there is none, as for a blank text that the embedder skips
+ * @throws {@link TypeError} where there is none, or one of no length, as for a blank text that the embedder skips
  * @internal
  */
 export function plainNumbers(vector: Float32Array | undefined, index = 0): number[] {
-  if (vector === undefined) {
+  if (vector === undefined || vector.length === 0) {
     throw new TypeError(
       `text ${index} has no vector, and nothing can stand in its place: take onBlank 'error' or 'zero'`,
     );

@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../../core/clock.js';
-import { PoolOptionsError } from '../../core/index.js';
-import { loadTokenizer } from '../batching/tokenizer.js';
+import { group } from '../../core/option-rules.js';
+import { type CountTokens, loadTokenizer } from '../batching/tokenizer.js';
 import { EmbeddingCache } from '../cache/cache-tiers.js';
 import { checkCacheOptions } from '../cache/cache-options.js';
 import type { EmbeddingEndpointOptions, EmbeddingOptions, ResolvedEmbeddingOptions } from '../embedding-options.js';
@@ -38,6 +38,8 @@ export interface Assembly {
   readonly cache: EmbeddingCache | undefined;
   readonly hedging: Hedging | undefined;
   readonly timeline: Timeline;
+  /** Where exact counts were asked for: whether they are to be had. */
+  readonly tokenizer: Promise<boolean> | undefined;
 }
 
 /** A host that nobody knows, for pools that do not tell theirs. */
@@ -51,12 +53,14 @@ const NOWHERE = new URL('http://unknown.invalid/');
 export function assemble(plans: readonly EndpointPlan[], given: EmbeddingOptions, parts: AssemblyParts = {}): Assembly {
   const { clock = systemClock, random } = parts;
   const { name } = plans[0]!.gateway.pool;
-  const options = resolveEmbeddingOptions(name, given);
-  const problems = problemsOf(options, plans);
-  if (problems.length > 0) throw new PoolOptionsError(name, problems);
+  const options = resolveEmbeddingOptions(name, given, isGroup(given) ? problemsOf(given, plans) : []);
   const { retry = {}, cache: cacheOptions = {}, hedging: hedge } = options;
   const timeline = new Timeline(clock);
-  const endpoints = plans.map((plan) => endpointOf(plan, options, timeline, clock));
+  const { tokenizer, countTokens } = counterOf(options);
+  const [first, ...others] = plans;
+  const endpoints = [{ profile: options.profile, ...first! }, ...others].map((plan) =>
+    endpointOf(plan, options, timeline, clock),
+  );
   const cache =
     cacheOptions === false ? undefined : new EmbeddingCache(cacheOptions, { name, clock, timers: timeline as never });
   const hedging = hedge === undefined ? undefined : new Hedging(hedge, timeline);
@@ -69,23 +73,28 @@ export function assemble(plans: readonly EndpointPlan[], given: EmbeddingOptions
     policy: retry === false ? undefined : new RetryPolicy(resolveRetry(name, retry)),
     budget: new RetryBudget(resolveRetry(name, retry === false ? {} : retry)),
     hedging,
-    countTokens: counterOf(options),
+    countTokens,
     ...(random === undefined ? {} : { random }),
   });
-  return { engine, endpoints, options, cache, hedging, timeline };
+  return { engine, endpoints, options, cache, hedging, timeline, tokenizer };
 }
 
 /** What the parts would refuse one after the other, all in one error. */
-function problemsOf(options: ResolvedEmbeddingOptions, plans: readonly EndpointPlan[]): string[] {
-  const { retry, breaker, rateLimit, cache } = options;
+function problemsOf(options: EmbeddingOptions, plans: readonly EndpointPlan[]): string[] {
+  const { retry, breaker, rateLimit, cache, profile: own } = options;
   return [
-    ...(retry ? checkRetry(retry) : []),
-    ...(breaker ? checkBreaker(breaker) : []),
-    ...(rateLimit ? checkRateLimit(rateLimit) : []),
-    ...(cache ? checkCacheOptions(cache, 'cache.') : []),
-    ...checkWantedProfile(options.profile),
+    ...(isGroup(retry) ? checkRetry(retry) : []),
+    ...(isGroup(breaker) ? checkBreaker(breaker) : []),
+    ...(isGroup(rateLimit) ? checkRateLimit(rateLimit) : []),
+    ...(isGroup(cache) ? checkCacheOptions(cache, 'cache.') : []),
+    ...(isGroup(own) || typeof own === 'string' ? checkWantedProfile(own) : []),
     ...plans.slice(1).flatMap(({ profile }, at) => checkWantedProfile(profile, `failover[${at}].profile`)),
   ];
+}
+
+/** Anything else is named where the options as a whole are checked. */
+function isGroup<T>(value: T): value is T & object {
+  return group(value) === undefined;
 }
 
 function endpointOf(
@@ -97,7 +106,7 @@ function endpointOf(
   const { name } = gateway.pool;
   const { breaker = {}, rateLimit = {}, adaptiveConcurrency = true } = options;
   const { baseURL } = gateway;
-  const kind = profileFor(baseURL === undefined ? NOWHERE : new URL(baseURL), profile ?? options.profile);
+  const kind = profileFor(baseURL === undefined ? NOWHERE : new URL(baseURL), profile);
   return new EmbeddingEndpoint({
     gateway,
     profile: kind,
@@ -111,12 +120,16 @@ function endpointOf(
 }
 
 /** Until the tokenizer is there, and where it is not, tokens are estimated. */
-function counterOf({
-  tokens = 'estimate',
-  model,
-}: ResolvedEmbeddingOptions): () => ((text: string) => number) | undefined {
-  if (typeof tokens === 'function') return () => tokens;
-  let count: ((text: string) => number) | undefined;
-  if (tokens === 'exact') void loadTokenizer(model).then((loaded) => (count = loaded));
-  return () => count;
+function counterOf({ tokens = 'estimate', model }: ResolvedEmbeddingOptions): {
+  readonly countTokens: () => CountTokens | undefined;
+  readonly tokenizer: Promise<boolean> | undefined;
+} {
+  let count = typeof tokens === 'function' ? tokens : undefined;
+  const countTokens = (): CountTokens | undefined => count;
+  if (tokens !== 'exact') return { countTokens, tokenizer: undefined };
+  const tokenizer = loadTokenizer(model).then((loaded) => {
+    count = loaded;
+    return loaded !== undefined;
+  });
+  return { countTokens, tokenizer };
 }

@@ -50,7 +50,10 @@ class Spoiled {
 
 /** The batch is too large, its texts are not. */
 class TooLarge {
-  constructor(readonly error: Error) {}
+  constructor(
+    readonly error: Error,
+    readonly endpoint: EmbeddingEndpoint,
+  ) {}
 }
 
 /**
@@ -74,36 +77,48 @@ export class BatchRunner {
     }
   }
 
-  private async embed(batch: Batch, tickets: readonly Ticket[]): Promise<void> {
-    const trouble = await this.tryAll(batch, tickets);
+  private async embed(batch: Batch, given: readonly Ticket[]): Promise<void> {
+    const trouble = await this.tryAll(batch, given);
     if (trouble === undefined) return;
+    const tickets = given.filter(({ isSettled }) => !isSettled);
+    // Who has left meanwhile may have been to blame.
+    if (tickets.length < given.length) return this.embed(batch, tickets);
+    if (tickets.length === 1) return this.embedCut(batch, tickets[0]!, trouble);
     // Where texts have an influence on each other, a part of them has other vectors than the whole.
     if (!tickets[0]!.lane.isDivisible) throw trouble.error;
+    if (trouble instanceof Spoiled) return this.embedUnspoiled(batch, tickets, trouble);
     const places = tickets.map((_ticket, place) => place);
-    if (trouble instanceof TooLarge) {
-      // More than one, for a single text that is too large has its error by now.
-      for (const half of splitInHalf(places)!) await this.embed(batch, tickets.slice(half[0], half[0]! + half.length));
-      return;
-    }
+    for (const half of splitInHalf(places)!) await this.embed(batch, tickets.slice(half[0], half[0]! + half.length));
+  }
+
+  /** A text that is to blame by itself: the beginning of it, where that may do. */
+  private async embedCut(batch: Batch, ticket: Ticket, { error, endpoint }: Spoiled | TooLarge): Promise<void> {
+    if (this.cut(ticket, endpoint, error)) return this.embed(batch, [ticket]);
+    ticket.reject(refusalOf(error, ticket));
+  }
+
+  private async embedUnspoiled(batch: Batch, tickets: readonly Ticket[], trouble: Spoiled): Promise<void> {
     const shortened: Ticket[] = [];
+    const doubtful: Ticket[] = [];
     await searchSpoiled(
-      places,
+      tickets.map((_ticket, place) => place),
       trouble.error,
-      async (some: readonly number[]) =>
-        (
-          await this.tryAll(
-            batch,
-            some.map((place: number) => tickets[place]!),
-          )
-        )?.error,
+      async (some: readonly number[]) => {
+        const asked = some.map((place: number) => tickets[place]!);
+        // Whoever is to blame must not be settled or cut in there: the search would take that for a good answer.
+        return (await this.tryAll(batch, asked))?.error;
+      },
       (place: number, error: Error) => {
         const ticket = tickets[place]!;
+        // Who has left was not asked for: what follows from the answers to the others need not be so.
+        if (tickets.some(({ isWanted }) => !isWanted)) doubtful.push(ticket);
         // It need not have been asked for alone to be found.
-        if (this.cut(ticket, trouble.endpoint, error)) shortened.push(ticket);
-        else ticket.reject(refusalOf(error));
+        else if (this.cut(ticket, trouble.endpoint, error)) shortened.push(ticket);
+        else ticket.reject(refusalOf(error, ticket));
       },
     );
     if (shortened.length > 0) await this.embed(batch, shortened);
+    for (const ticket of doubtful) await this.embed(batch, [ticket]);
   }
 
   /**
@@ -142,11 +157,7 @@ export class BatchRunner {
         if (batch.isMuddled) throw error;
       }
       if (verdict === 'smaller' || verdict === 'spoiled') {
-        const trouble = verdict === 'smaller' ? new TooLarge(error) : new Spoiled(error, endpoint);
-        if (tickets.length > 1) return trouble;
-        if (this.cut(tickets[0]!, endpoint, error)) continue;
-        tickets[0]!.reject(refusalOf(error));
-        return undefined;
+        return verdict === 'smaller' ? new TooLarge(error, endpoint) : new Spoiled(error, endpoint);
       }
       if (verdict === 'give-up' || verdict === 'differently') throw error;
       asked.add(endpoint);
@@ -318,12 +329,12 @@ function problemOf(error: unknown): EmbeddingInputProblem {
 }
 
 /** The error of the one text that a server refuses. An answer that makes no sense stays what it is: the text is not to blame. */
-function refusalOf(error: Error): Error {
+function refusalOf(error: Error, { cuts }: Ticket): Error {
   if (error instanceof EmbeddingResponseError || !(error instanceof EmbeddingApiError)) return error;
   const problem = problemOf(error);
   const description =
     problem === 'too-long'
-      ? 'the server finds it too long; shorten it, or set onTooLong: truncate'
+      ? `the server finds it too long${cuts > 0 ? ', cut as it was' : '; shorten it, or set onTooLong: truncate'}`
       : 'the server refuses it';
   const { status, requestId } = error;
   return new EmbeddingInputError(0, problem, `${description} (${error.message})`, { cause: error, status, requestId });

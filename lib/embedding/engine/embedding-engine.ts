@@ -117,6 +117,25 @@ export class EmbeddingEngine {
     return this.calls.size;
   }
 
+  /**
+   * Waits until what is under way has ended; for so long at most.
+   *
+   * @param withNew what comes meanwhile too
+   */
+  async finish(graceMs: number, withNew: boolean): Promise<void> {
+    const over = new AbortController();
+    let isLate = false;
+    const late = this.parts.timeline.sleep(graceMs, over.signal).then(
+      () => (isLate = true),
+      () => undefined,
+    );
+    while (this.calls.size > 0 && !isLate) {
+      await Promise.race([Promise.allSettled([...this.calls].map(({ result }) => result)), late]);
+      if (!withNew) break;
+    }
+    over.abort();
+  }
+
   /** Ends what is under way, and refuses what comes. */
   close(reason: Error): void {
     if (this.life.signal.aborted) return;
@@ -169,11 +188,16 @@ export class EmbeddingEngine {
       missing.map(({ key }) => key),
       this.parts.options.model,
     );
-    for (let place = 0; place < missing.length && !call.isSettled; place += 1) {
-      const { index, text, key } = missing[place]!;
-      const vector = vectors[place];
-      if (vector === undefined) this.enter(call, lane, text, key, index, isAlone);
-      else this.fromCache(call, lane, index, vector);
+    try {
+      for (let place = 0; place < missing.length && !call.isSettled; place += 1) {
+        const { index, text, key } = missing[place]!;
+        const vector = vectors[place];
+        if (vector === undefined) this.enter(call, lane, text, key, index, isAlone);
+        else this.fromCache(call, lane, index, vector);
+      }
+    } catch (error) {
+      // As in tryFill.
+      call.end(error);
     }
     this.pumpSoon();
   }
@@ -335,11 +359,14 @@ function tooLong(index: number, tokens: number, { limits }: EmbeddingEndpoint): 
 
 const onProgress: Rule = (value) => (typeof value === 'function' ? undefined : 'a function');
 
+/** What one text may be asked for, and what many. */
+const CALLS = { one: CALL, many: { ...CALL, settle: yesOrNo, onProgress, onUsage: onProgress } };
+
 /**
  * @throws {@link PoolOptionsError} naming everything in a call's options that is wrong
  * @internal
  */
-export function checkCall(service: string, call: object): void {
-  const problems = checkGroup({ ...CALL, settle: yesOrNo, onProgress, onUsage: onProgress }, call);
+export function checkCall(service: string, call: object, texts: keyof typeof CALLS): void {
+  const problems = checkGroup(CALLS[texts], call);
   if (problems.length > 0) throw new PoolOptionsError(service, problems);
 }

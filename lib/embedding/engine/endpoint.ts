@@ -1,7 +1,12 @@
 import { ConnectionCreateError, isPoolError, PoolDownError } from '../../core/index.js';
 import { requestIdOf } from '../../http/http-error.js';
 import { TokenEstimate } from '../batching/token-estimate.js';
-import { EmbeddingApiError, type EmbeddingError, EmbeddingResponseError } from '../embedding-errors.js';
+import {
+  EmbeddingApiError,
+  type EmbeddingError,
+  EmbeddingResponseError,
+  EmbeddingTimeoutError,
+} from '../embedding-errors.js';
 import type { ResolvedEmbeddingOptions } from '../embedding-options.js';
 import type { Breaker } from '../patience/breaker.js';
 import type { AdaptiveConcurrency } from '../patience/concurrency.js';
@@ -153,8 +158,10 @@ export class EmbeddingEndpoint {
   private async attempt(order: Order, isProbe: boolean): Promise<EmbeddingAnswer> {
     const { breaker, concurrency, limiter, timeline } = this.parts;
     this.requests += 1;
+    // As they are now: another answer may come before this one, and the model is loaded then.
+    const limits = this.requestLimits();
     try {
-      const answer = await this.exchange(order);
+      const answer = await this.exchange(order, limits);
       this.answeredAt = timeline.now();
       breaker.onSuccess(isProbe);
       concurrency.onSuccess(timeline.now());
@@ -164,13 +171,13 @@ export class EmbeddingEndpoint {
       }
       return answer;
     } catch (error) {
-      const own = embeddingErrorOf(error, this.requestLimits());
+      const own = embeddingErrorOf(error, limits);
       this.onFailure(own as Error, isProbe, order);
       throw own;
     }
   }
 
-  private async exchange(order: Order): Promise<EmbeddingAnswer> {
+  private async exchange(order: Order, limits: RequestLimits): Promise<EmbeddingAnswer> {
     const { gateway, profile, limiter } = this.parts;
     const request = this.requestOf(order);
     if (profile.call !== undefined) return this.customExchange(request, order);
@@ -180,14 +187,14 @@ export class EmbeddingEndpoint {
     const signature = await profile.sign?.({
       method: 'POST',
       url: new URL(path, `${gateway.baseURL}/`),
-      headers,
+      headers: { 'content-type': 'application/json', ...headers },
       body,
     });
     let refused: EmbeddingApiError | undefined;
     const answer = await this.post(
       {
         path,
-        body,
+        body: Buffer.from(body),
         headers: { ...headers, ...signature },
         maxAnswerBytes: this.maxAnswerBytes(order),
         isHeld: () => {
@@ -195,7 +202,7 @@ export class EmbeddingEndpoint {
           return limiter.pausedForMs() > 0;
         },
         onAnswer: (answer) => (refused = this.heed(answer, order)),
-        ...this.requestLimits(),
+        ...limits,
       },
       order,
     );
@@ -221,16 +228,30 @@ export class EmbeddingEndpoint {
   private async customExchange(request: EmbeddingRequest, order: Order): Promise<EmbeddingAnswer> {
     const { gateway, profile } = this.parts;
     order.onWait('waiting for an answer');
-    const { vectors, tokens } = await gateway.call(profile, request, order.signal).catch((error: unknown) => {
-      if (error instanceof EmbeddingApiError) this.holdBack(error);
-      throw error;
-    });
+    const { vectors, tokens } = await this.inTime(order.signal, (signal) => gateway.call(profile, request, signal));
     if (!Array.isArray(vectors)) throw new EmbeddingResponseError(`${profile.name}: call() gave no list of vectors`);
     const items = vectors.map((embedding) => ({ embedding }));
     return readItems(
       { items, tokens },
       { count: order.texts.length, dimensions: order.dimensions, requestId: undefined },
     );
+  }
+
+  /** A call of the user's own has the time that any request has, and the same consequences. */
+  private async inTime<R>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<R>): Promise<R> {
+    const { timeline } = this.parts;
+    const { timeoutMs } = this.requestLimits();
+    const late = new AbortController();
+    const alarm = timeline.after(timeoutMs, () => late.abort(new EmbeddingTimeoutError('attempt', timeoutMs)));
+    try {
+      return await work(AbortSignal.any([signal, late.signal]));
+    } catch (error) {
+      if (late.signal.aborted) throw late.signal.reason;
+      if (error instanceof EmbeddingApiError) this.holdBack(error);
+      throw error;
+    } finally {
+      timeline.cancel(alarm);
+    }
   }
 
   /** What an answer means for the requests after it, and its error if it is one. */

@@ -4,8 +4,8 @@ import type { EmbeddingProfile, EmbeddingRequest } from '../profiles/profile.js'
 export interface GatewayRequest {
   /** Below the pool's `baseURL`. */
   readonly path: string;
-  /** JSON. */
-  readonly body: string;
+  /** JSON. As bytes, for axios would read a text to see whether it is. */
+  readonly body: Buffer;
   readonly headers: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   readonly headerTimeoutMs: number;

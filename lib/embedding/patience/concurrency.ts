@@ -8,7 +8,7 @@ const MIN_BETWEEN_CUTS_MS = 1_000;
 /**
  * How the number of requests at a time follows what the server puts up with.
  *
- * @publicApi
+ * @internal
  */
 export interface EmbeddingConcurrencyOptions {
   /** `false`: the pool's size is left alone. Default: `true`. */
