@@ -61,9 +61,11 @@ export class PooledGateway implements EmbeddingGateway {
   async call(
     profile: EmbeddingProfile,
     request: EmbeddingRequest,
+    isHeld: () => boolean,
     signal: AbortSignal,
     @Leased() connection?: HttpConnection,
-  ): ReturnType<NonNullable<EmbeddingProfile['call']>> {
+  ): Promise<Awaited<ReturnType<NonNullable<EmbeddingProfile['call']>>> | 'held'> {
+    if (isHeld()) return 'held';
     return profile.call!({ connection: connection!, request, signal });
   }
 }

@@ -19,6 +19,9 @@ import type { EmbeddingRetryOptions } from './patience/retry-policy.js';
 import type { EmbeddingInputType, EmbeddingProfile } from './profiles/profile.js';
 import type { EmbeddingProfileName } from './profiles/profile-registry.js';
 
+/** Takes names that come from a configuration too, and lets editors offer those that are known. */
+type AnyText = string & Record<never, never>;
+
 /** When a second request is made for a text that keeps its caller waiting. @publicApi */
 export interface EmbeddingHedgeOptions {
   /** Never sooner than this. Default: 200. The delay itself is the 95th percentile of what such requests took. */
@@ -32,7 +35,7 @@ export interface EmbeddingEndpointOptions {
   /** As the server names it. */
   readonly model: string;
   /** The kind of server, by name or as a profile of your own. Default: by the pool's `baseURL`, else `unknown`. */
-  readonly profile?: EmbeddingProfileName | EmbeddingProfile;
+  readonly profile?: EmbeddingProfileName | AnyText | EmbeddingProfile;
 }
 
 /** What decides what vectors come back, of a service and of a single call. @publicApi */

@@ -1,4 +1,12 @@
-import { type DynamicModule, Module, type ModuleMetadata, type Provider } from '@nestjs/common';
+import {
+  type DynamicModule,
+  Inject,
+  Module,
+  type ModuleMetadata,
+  type OnModuleInit,
+  type Provider,
+} from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
 import { type ConnectionPool, PoolOptionsError } from '../core/index.js';
 import { shapeOf, someText } from '../core/option-rules.js';
 import type { HttpConnection } from '../http/index.js';
@@ -35,13 +43,33 @@ export interface EmbeddingModuleAsyncOptions<I extends readonly InjectEntry[]> e
   readonly useFactory: (...dependencies: Injected<I>) => EmbeddingOptions | Promise<EmbeddingOptions>;
 }
 
+/** What a module's service is called that every other module may inject. One per module, never exported. */
+const GLOBAL_SERVICE = 'GlobalEmbeddingService';
+
 /**
  * Makes an injectable {@link EmbeddingService} of a pool.
  *
  * @publicApi
  */
 @Module({})
-export class EmbeddingModule {
+export class EmbeddingModule implements OnModuleInit {
+  /** @internal */
+  constructor(
+    @Inject(ModulesContainer) private readonly modules: ModulesContainer,
+    @Inject(GLOBAL_SERVICE) private readonly service: string | undefined,
+  ) {}
+
+  /**
+   * @throws Error when two modules give every other one a service of the same name: Nest would take either
+   * @internal
+   */
+  onModuleInit(): void {
+    const services = [...this.modules.values()].map((module) => module.getProviderByKey(GLOBAL_SERVICE)?.instance);
+    if (this.service === undefined || services.filter((service) => service === this.service).length < 2) return;
+    const cure = 'give each a name of its own, or isGlobal: false';
+    throw new Error(`EmbeddingModule: there are two services that are called "${this.service}"; ${cure}`);
+  }
+
   static forRoot({ pool, name, failover, isGlobal, ...options }: EmbeddingModuleOptions): DynamicModule {
     return assemble({ pool, name, failover, isGlobal } as EmbeddingModuleIdentity, [], (provide) => ({
       provide,
@@ -80,7 +108,11 @@ function assemble(
     module: EmbeddingModule,
     global: isGlobal,
     imports,
-    providers: [options(optionsToken), service],
+    providers: [
+      options(optionsToken),
+      service,
+      { provide: GLOBAL_SERVICE, useValue: isGlobal ? (name ?? 'default') : undefined },
+    ],
     exports: [token],
   };
 }

@@ -136,7 +136,7 @@ describe('What is seen of a service at work', () => {
   it('holds no key and no text while requests are under way and others wait', async () => {
     let answer = (): void => {};
     const held = new Promise<void>((resolve) => (answer = resolve));
-    const { service, pool, server } = await app('openai', async () => void (await held));
+    const { service, pool, server } = await app('openai', () => held.then(() => undefined));
     const calls = [TEXT, OTHER, `${TEXT} again`].map((text) => service.embed(text, { tenant: FIELD, extraBody: {} }));
     while (server.requests.length === 0) await new Promise((resolve) => setImmediate(resolve));
     for (const value of [service, service.stats(), pool.stats()]) expectClean(value);

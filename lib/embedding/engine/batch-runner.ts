@@ -14,7 +14,8 @@ import type { Timeline } from '../patience/timeline.js';
 import type { EmbeddingAnswer } from '../protocol/answer-reader.js';
 import { Batch } from './batch.js';
 import type { EmbedCall } from './embed-call.js';
-import type { EmbeddingEndpoint, Order } from './endpoint.js';
+import type { EmbeddingEndpoint } from './endpoint.js';
+import type { Order } from './exchange.js';
 import type { EndpointChoice } from './endpoint-choice.js';
 import { verdictOn } from './failure.js';
 import type { Lane } from './lane.js';
@@ -147,8 +148,7 @@ export class BatchRunner {
       batch.lastError = error;
       const verdict = verdictOn(error);
       if (verdict === 'differently' && isAboutEncoding(error) && !isPlain) {
-        // Whoever else is refused meanwhile had asked for it too.
-        endpoint.withoutEncoding();
+        // The endpoint asks for it no more; whoever else is refused meanwhile had asked before.
         isPlain = true;
         continue;
       }

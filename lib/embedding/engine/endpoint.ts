@@ -1,39 +1,21 @@
 import { ConnectionCreateError, isPoolError, PoolDownError } from '../../core/index.js';
-import { requestIdOf } from '../../http/http-error.js';
 import { TokenEstimate } from '../batching/token-estimate.js';
-import {
-  EmbeddingApiError,
-  type EmbeddingError,
-  EmbeddingResponseError,
-  EmbeddingTimeoutError,
-} from '../embedding-errors.js';
+import { EmbeddingApiError, type EmbeddingError } from '../embedding-errors.js';
 import type { ResolvedEmbeddingOptions } from '../embedding-options.js';
 import type { Breaker } from '../patience/breaker.js';
 import type { AdaptiveConcurrency } from '../patience/concurrency.js';
 import type { RateLimiter } from '../patience/rate-limiter.js';
 import type { Timeline } from '../patience/timeline.js';
-import type { EmbeddingLimits, EmbeddingProfile, EmbeddingRequest } from '../profiles/profile.js';
+import type { EmbeddingLimits, EmbeddingProfile } from '../profiles/profile.js';
 import { limitsOf, withLimits } from '../profiles/profile-registry.js';
-import { type EmbeddingAnswer, readAnswer, readItems } from '../protocol/answer-reader.js';
-import { readApiFailure } from '../protocol/api-failure.js';
-import { requestBody } from '../protocol/request-body.js';
+import type { EmbeddingAnswer } from '../protocol/answer-reader.js';
 import { type AnswerHeaders, rateLimitFacts } from '../protocol/retry-hints.js';
+import { Exchange, type Order } from './exchange.js';
 import { embeddingErrorOf, isTrouble, type RequestLimits } from './failure.js';
-import type { EmbeddingGateway, GatewayAnswer, GatewayRequest } from './gateway.js';
-import type { LaneSettings } from './lane.js';
+import type { EmbeddingGateway, GatewayAnswer } from './gateway.js';
 
 /** A server that does not say what went wrong when it has had enough is left alone for so long. */
 const UNTOLD_PAUSE_MS = 1_000;
-
-/** What a server's name for a request looks like; anything else may be anything, a text or a key included. */
-const REQUEST_ID = /^[\w.:/+=-]{1,128}$/;
-
-/** A float in JSON has up to 25 characters, its comma included; the rest is for what stands around the vectors. */
-const BYTES_PER_FLOAT = 25;
-const ENVELOPE_BYTES = 64 * 1024;
-
-/** What one request takes that is counted in bytes of an answer whose vectors are of unknown length. */
-const UNKNOWN_ANSWER_BYTES = 64 * 1024 * 1024;
 
 /** What a server says of itself is asked for with this patience, and again after a while where it did not come. */
 const DISCOVERY = { timeoutMs: 5_000, againAfterMs: 60_000 };
@@ -48,23 +30,6 @@ export interface EndpointParts {
   readonly concurrency: AdaptiveConcurrency;
   readonly timeline: Timeline;
   readonly options: ResolvedEmbeddingOptions;
-}
-
-/** What is to be embedded by one request. @internal */
-export interface Order {
-  readonly texts: readonly string[];
-  /** As estimated. */
-  readonly tokens: number;
-  readonly bytes: number;
-  readonly settings: LaneSettings;
-  /** How long the vectors must be, where that is known. */
-  readonly dimensions: number | undefined;
-  readonly truncate: boolean;
-  /** On the timeline. */
-  readonly startedAt: number;
-  readonly signal: AbortSignal;
-  /** Told when it has to wait, of what for. */
-  onWait(what: string): void;
 }
 
 /**
@@ -84,6 +49,7 @@ export class EmbeddingEndpoint {
   isAskingForBase64: boolean;
   /** When it was well last, on the timeline. */
   answeredAt = -Infinity;
+  private readonly exchange: Exchange;
   private discovery: Promise<void> | undefined = undefined;
   private discoverAt = 0;
 
@@ -91,6 +57,13 @@ export class EmbeddingEndpoint {
     const { profile, model, options } = parts;
     this.limits = this.bounded(limitsOf(profile, model));
     this.isAskingForBase64 = (options.encoding ?? profile.encoding) !== 'never';
+    this.exchange = new Exchange({
+      ...parts,
+      asksForBase64: () => this.isAskingForBase64,
+      isHeld: () => parts.limiter.pausedForMs() > 0,
+      resumed: (signal) => parts.limiter.resumed(signal),
+      heed: (answer, error) => this.heed(answer, error),
+    });
   }
 
   get name(): string {
@@ -143,16 +116,14 @@ export class EmbeddingEndpoint {
       }
       order.onWait('waiting for a connection');
       const admission = breaker.enter();
-      if (admission instanceof Error) throw admission;
+      if (admission instanceof Error) {
+        limiter.settle(-order.tokens);
+        throw admission;
+      }
       return await this.attempt(order, admission.isProbe);
     } finally {
       this.inFlight -= 1;
     }
-  }
-
-  /** Remembers that base64 is not to be asked for again. */
-  withoutEncoding(): void {
-    this.isAskingForBase64 = false;
   }
 
   private async attempt(order: Order, isProbe: boolean): Promise<EmbeddingAnswer> {
@@ -161,7 +132,7 @@ export class EmbeddingEndpoint {
     // As they are now: another answer may come before this one, and the model is loaded then.
     const limits = this.requestLimits();
     try {
-      const answer = await this.exchange(order, limits);
+      const answer = await this.exchange.run(order, limits);
       this.answeredAt = timeline.now();
       breaker.onSuccess(isProbe);
       concurrency.onSuccess(timeline.now());
@@ -172,120 +143,27 @@ export class EmbeddingEndpoint {
       return answer;
     } catch (error) {
       const own = embeddingErrorOf(error, limits);
+      // A call of the user's own has no answer that could have been heeded.
+      if (this.parts.profile.call !== undefined && own instanceof EmbeddingApiError) this.holdBack(own);
       this.onFailure(own as Error, isProbe, order);
       throw own;
     }
   }
 
-  private async exchange(order: Order, limits: RequestLimits): Promise<EmbeddingAnswer> {
-    const { gateway, profile, limiter } = this.parts;
-    const request = this.requestOf(order);
-    if (profile.call !== undefined) return this.customExchange(request, order);
-    const path = profile.path?.(request) ?? 'embeddings';
-    const body = requestBody(profile, request);
-    const headers = profile.headers?.(request) ?? {};
-    const signature = await profile.sign?.({
-      method: 'POST',
-      url: new URL(path, `${gateway.baseURL}/`),
-      headers: { 'content-type': 'application/json', ...headers },
-      body,
-    });
-    let refused: EmbeddingApiError | undefined;
-    const answer = await this.post(
-      {
-        path,
-        body: Buffer.from(body),
-        headers: { ...headers, ...signature },
-        maxAnswerBytes: this.maxAnswerBytes(order),
-        isHeld: () => {
-          order.onWait('waiting for an answer');
-          return limiter.pausedForMs() > 0;
-        },
-        onAnswer: (answer) => (refused = this.heed(answer, order)),
-        ...limits,
-      },
-      order,
-    );
-    if (refused !== undefined) throw refused as EmbeddingApiError;
-    return readAnswer(answer.body, {
-      count: order.texts.length,
-      dimensions: order.dimensions,
-      requestId: cleanId(answer),
-      ...(profile.read === undefined ? {} : { read: (parsed: unknown) => profile.read!(parsed) }),
-    });
-  }
-
-  /** A connection may be long in coming; whoever was told to wait meanwhile gives it back, and waits without it. */
-  private async post(request: GatewayRequest, order: Order): Promise<GatewayAnswer> {
-    for (;;) {
-      const answer = await this.parts.gateway.post(request, order.signal);
-      if (answer !== 'held') return answer;
-      order.onWait('waiting for the rate limit');
-      await this.parts.limiter.resumed(order.signal);
-    }
-  }
-
-  private async customExchange(request: EmbeddingRequest, order: Order): Promise<EmbeddingAnswer> {
-    const { gateway, profile } = this.parts;
-    order.onWait('waiting for an answer');
-    const { vectors, tokens } = await this.inTime(order.signal, (signal) => gateway.call(profile, request, signal));
-    if (!Array.isArray(vectors)) throw new EmbeddingResponseError(`${profile.name}: call() gave no list of vectors`);
-    const items = vectors.map((embedding) => ({ embedding }));
-    return readItems(
-      { items, tokens },
-      { count: order.texts.length, dimensions: order.dimensions, requestId: undefined },
-    );
-  }
-
-  /** A call of the user's own has the time that any request has, and the same consequences. */
-  private async inTime<R>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<R>): Promise<R> {
-    const { timeline } = this.parts;
-    const { timeoutMs } = this.requestLimits();
-    const late = new AbortController();
-    const alarm = timeline.after(timeoutMs, () => late.abort(new EmbeddingTimeoutError('attempt', timeoutMs)));
-    try {
-      return await work(AbortSignal.any([signal, late.signal]));
-    } catch (error) {
-      if (late.signal.aborted) throw late.signal.reason;
-      if (error instanceof EmbeddingApiError) this.holdBack(error);
-      throw error;
-    } finally {
-      timeline.cancel(alarm);
-    }
-  }
-
-  /** What an answer means for the requests after it, and its error if it is one. */
-  private heed(answer: GatewayAnswer, order: Order): EmbeddingApiError | undefined {
+  /** What an answer means for the requests after it. */
+  private heed({ headers }: GatewayAnswer, error: EmbeddingApiError | undefined): void {
     const { limiter, options } = this.parts;
-    if (options.rateLimit !== false) limiter.learn(rateLimitFacts(answer.headers as AnswerHeaders));
-    if (answer.status >= 200 && answer.status < 300) return undefined;
-    const error = this.refusal(answer, order);
+    if (options.rateLimit !== false) limiter.learn(rateLimitFacts(headers as AnswerHeaders));
+    if (error === undefined) return;
     this.holdBack(error);
-    return error;
+    // Before its connection goes to the next one, who would ask in vain.
+    if (error.parameter === 'encoding_format') this.isAskingForBase64 = false;
   }
 
   /** After a 429 nothing starts before its time. */
   private holdBack({ kind, retryAfterMs = UNTOLD_PAUSE_MS }: EmbeddingApiError): void {
     const { limiter, timeline } = this.parts;
     if (kind === 'rate-limit') limiter.penalise(timeline.now() + retryAfterMs, 'the server answered 429');
-  }
-
-  private refusal(answer: GatewayAnswer, { texts }: Order): EmbeddingApiError {
-    const { status, headers, body } = answer;
-    const facts = { status, headers, body, requestId: cleanId(answer), inputs: texts.length };
-    return readApiFailure(
-      facts,
-      this.parts.profile,
-      texts,
-      (text) => answer.redact(text),
-      () => Date.now(),
-    );
-  }
-
-  private requestOf({ texts, settings, truncate }: Order): EmbeddingRequest {
-    const { dimensions, inputType, extraBody } = settings;
-    const encoding = this.isAskingForBase64 ? 'base64' : undefined;
-    return { model: this.parts.model, texts, dimensions, inputType, encoding, truncate, extraBody };
   }
 
   /** The first request may load the model. */
@@ -297,11 +175,6 @@ export class EmbeddingEndpoint {
       headerTimeoutMs: headerTimeoutMs * patience,
       bodyIdleTimeoutMs,
     };
-  }
-
-  private maxAnswerBytes({ texts, dimensions }: Order): number {
-    if (dimensions === undefined) return UNKNOWN_ANSWER_BYTES;
-    return texts.length * dimensions * BYTES_PER_FLOAT + ENVELOPE_BYTES;
   }
 
   /** What a failure means for the requests after it. */
@@ -357,14 +230,10 @@ export class EmbeddingEndpoint {
     const { batchSize, maxBatchTokens, maxBatchBytes } = this.parts.options;
     return {
       ...limits,
-      maxInputs: batchSize ?? limits.maxInputs,
+      // One text in a request is all that some models can read.
+      maxInputs: limits.maxInputs === 1 ? 1 : (batchSize ?? limits.maxInputs),
       maxTokens: maxBatchTokens ?? limits.maxTokens,
       maxBytes: maxBatchBytes ?? limits.maxBytes,
     };
   }
-}
-
-function cleanId(answer: GatewayAnswer): string | undefined {
-  const id = requestIdOf(answer.headers);
-  return id !== undefined && REQUEST_ID.test(id) ? answer.redact(id) : undefined;
 }

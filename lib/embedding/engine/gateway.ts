@@ -55,10 +55,11 @@ export interface EmbeddingGateway {
   /** `held`: nothing was sent. */
   post(request: GatewayRequest, signal: AbortSignal): Promise<GatewayAnswer | 'held'>;
   get(path: string, ask: GatewayProbe, signal: AbortSignal): Promise<GatewayAnswer>;
-  /** A profile's own way of asking. */
+  /** A profile's own way of asking. `held`: it was not asked. */
   call(
     profile: EmbeddingProfile,
     request: EmbeddingRequest,
+    isHeld: () => boolean,
     signal: AbortSignal,
-  ): ReturnType<NonNullable<EmbeddingProfile['call']>>;
+  ): Promise<Awaited<ReturnType<NonNullable<EmbeddingProfile['call']>>> | 'held'>;
 }

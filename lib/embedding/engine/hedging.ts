@@ -2,7 +2,8 @@ import type { ResolvedEmbeddingOptions } from '../embedding-options.js';
 import { HedgeBudget, RecentLatency } from '../patience/latency.js';
 import type { Alarm, Timeline } from '../patience/timeline.js';
 import type { EmbeddingAnswer } from '../protocol/answer-reader.js';
-import type { EmbeddingEndpoint, Order } from './endpoint.js';
+import type { EmbeddingEndpoint } from './endpoint.js';
+import type { Order } from './exchange.js';
 import type { EndpointChoice } from './endpoint-choice.js';
 
 /**

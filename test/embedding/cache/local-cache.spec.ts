@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { ManualClock } from 'nestjs-pools/testing';
 import { LocalVectorCache } from '../../../lib/embedding/cache/local-cache.js';
 
@@ -102,6 +103,7 @@ describe('Vectors in memory', () => {
     cache.set('a', vectorOf(1));
     cache.clear();
     expect(cache.stats()).toMatchObject({ entries: 0, bytes: 0, evicted: 0 });
+    expect(cache.allocatedBytes).toBe(0);
     cache.set('a', vectorOf(2));
     expect(cache.get('a')).toEqual(vectorOf(2));
   });
@@ -112,5 +114,71 @@ describe('Vectors in memory', () => {
     expect(cache.get('a')).toBeUndefined();
     cache.clear();
     expect(cache.stats()).toEqual({ entries: 0, bytes: 0, hits: 0, misses: 1, evicted: 0 });
+  });
+
+  it('of another length take the block of the one used longest ago, with all that is in it', () => {
+    // Four blocks of two vectors of 500 numbers, with bytes to spare for what entries take beside their numbers.
+    const cache = new LocalVectorCache({ maxBytes: 16_000, blockBytes: 4_000 });
+    for (const key of 'abcdef') cache.set(key, vectorOf(1, 500));
+    expect(cache.stats()).toMatchObject({ entries: 6, evicted: 0 });
+    cache.get('a');
+    // The fourth block is left for the first; the other finds b the oldest, and a in its block though it was just used.
+    cache.set('1', vectorOf(2, 30));
+    cache.set('2', vectorOf(3, 20));
+    expect('abcdef12'.split('').filter((key) => cache.get(key) !== undefined)).toEqual(['c', 'd', 'e', 'f', '1', '2']);
+    expect(cache.stats()).toMatchObject({ entries: 6, evicted: 2 });
+  });
+
+  it('that leave bytes to spare but no place replace one of their own, and no more', () => {
+    // Two to a block of 4 000 numbers; the bytes would do for ten.
+    const cache = new LocalVectorCache({ maxBytes: 64_000, blockBytes: 16_000 });
+    for (const key of 'abcdefghi') cache.set(key, vectorOf(1, 1_400));
+    expect('abcdefghi'.split('').filter((key) => cache.get(key) === undefined)).toEqual(['a']);
+    expect(cache.stats()).toMatchObject({ entries: 8, evicted: 1 });
+  });
+
+  it('that do not fit into a block are not kept, nor is what they replace', () => {
+    const cache = new LocalVectorCache({ maxBytes: 16_000, blockBytes: 4_000 });
+    cache.set('a', vectorOf(1));
+    cache.set('a', vectorOf(2, 1_001));
+    expect(cache.get('a')).toBeUndefined();
+    expect(cache.stats()).toMatchObject({ entries: 0, bytes: 0, evicted: 0 });
+  });
+
+  it('of many lengths are each their own, the newest is always there, and none is lost without being counted', () => {
+    const step = fc.record({
+      key: fc.integer({ min: 0, max: 15 }),
+      length: fc.constantFrom(1, 2, 60, 100, 250, 333, 500),
+      isRead: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 120 }), fc.integer({ min: 4_500, max: 20_000 }), (steps, maxBytes) => {
+        const cache = new LocalVectorCache({ maxBytes, blockBytes: 4_096 });
+        const given = new Map<string, Float32Array>();
+        let fresh = 0;
+        steps.forEach(({ key, length, isRead }, index) => {
+          const name = `${key}`;
+          if (!isRead) {
+            if (cache.get(name) === undefined) fresh += 1;
+            const vector = Float32Array.from({ length }, (_, at) => index * 1_000 + at);
+            given.set(name, vector);
+            cache.set(name, vector);
+            expect(cache.get(name)).toEqual(vector);
+          }
+          const found = cache.get(name);
+          if (found !== undefined) expect(found).toEqual(given.get(name));
+          expect(cache.stats().bytes).toBeLessThanOrEqual(maxBytes);
+        });
+        const kept = [...given].filter(([name, vector]) => {
+          const found = cache.get(name);
+          if (found !== undefined) expect(found).toEqual(vector);
+          return found !== undefined;
+        });
+        const { entries, evicted } = cache.stats();
+        expect(entries).toBe(kept.length);
+        expect(evicted).toBe(fresh - entries);
+      }),
+      { numRuns: 60 },
+    );
   });
 });
