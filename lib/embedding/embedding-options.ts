@@ -207,11 +207,25 @@ export interface EmbedOptions extends EmbeddingVectorOptions {
 
 const signal: Rule = (value) => (value instanceof AbortSignal ? undefined : 'an AbortSignal');
 
-/** The rules of what every call may ask for. @internal */
-export const CALL: Record<keyof EmbedOptions, Rule> = {
+/** What every call may ask for. */
+const CALL: Record<keyof EmbedOptions, Rule> = {
   ...VECTOR,
   signal,
   deadlineMs: positiveDuration,
   tenant: someText,
   cache: yesOrNo,
 };
+
+const onProgress: Rule = (value) => (typeof value === 'function' ? undefined : 'a function');
+
+/** What one text may be asked for, and what many. */
+const CALLS = { one: CALL, many: { ...CALL, settle: yesOrNo, onProgress, onUsage: onProgress } };
+
+/**
+ * @throws {@link PoolOptionsError} naming everything in a call's options that is wrong
+ * @internal
+ */
+export function checkCall(service: string, call: object, texts: keyof typeof CALLS): void {
+  const problems = checkGroup(CALLS[texts], call);
+  if (problems.length > 0) throw new PoolOptionsError(service, problems);
+}

@@ -9,11 +9,15 @@ import { CostLedger, type EmbeddingCost } from './cost-ledger.js';
 import { EmbeddingAbortedError, EmbeddingApiError, type EmbeddingError } from './embedding-errors.js';
 import { PooledGateway } from './embedding-gateway.service.js';
 import { type EmbeddingHealth, healthOf } from './embedding-health.js';
-import type { EmbeddingEndpointOptions, EmbeddingOptions, EmbedOptions } from './embedding-options.js';
+import {
+  checkCall,
+  type EmbeddingEndpointOptions,
+  type EmbeddingOptions,
+  type EmbedOptions,
+} from './embedding-options.js';
 import type { EmbeddingOutcome } from './embedding-outcome.js';
 import { type EmbeddingStats, statsOf } from './embedding-stats.js';
 import { type Assembly, assemble } from './engine/assemble.js';
-import { checkCall } from './engine/embedding-engine.js';
 import { type EmbeddedItem, embedStream, type EmbedStreamOptions, type SettledItem } from './stream/embed-stream.js';
 import type { EmbedSource } from './stream/item-feed.js';
 import type { EmbedStreamParts, EmbedStreamSettings } from './stream/stream-options.js';

@@ -1,24 +1,16 @@
 import { PoolDownError } from '../../core/index.js';
 import { searchSpoiled, splitInHalf } from '../batching/spoiled-search.js';
-import {
-  EmbeddingApiError,
-  EmbeddingInputError,
-  type EmbeddingInputProblem,
-  EmbeddingResponseError,
-  EmbeddingUnavailableError,
-  EmbeddingVectorError,
-} from '../embedding-errors.js';
+import { EmbeddingResponseError, EmbeddingUnavailableError } from '../embedding-errors.js';
 import type { RetryBudget } from '../patience/retry-budget.js';
 import type { RetryPolicy } from '../patience/retry-policy.js';
 import type { Timeline } from '../patience/timeline.js';
 import type { EmbeddingAnswer } from '../protocol/answer-reader.js';
 import { Batch } from './batch.js';
-import type { EmbedCall } from './embed-call.js';
+import { deliver, type KeyedVector } from './delivery.js';
 import type { EmbeddingEndpoint } from './endpoint.js';
-import type { Order } from './exchange.js';
 import type { EndpointChoice } from './endpoint-choice.js';
-import { verdictOn } from './failure.js';
-import type { Lane } from './lane.js';
+import type { Order } from './exchange.js';
+import { hintOf, isAboutEncoding, isWorthWaiting, problemOf, refusalOf, verdictOn } from './failure.js';
 import type { Ticket } from './ticket.js';
 
 /** @internal */
@@ -34,7 +26,7 @@ export interface RunnerParts {
   /** Cuts a text that is too long; `undefined` where that is not wanted, or is no use any more. */
   shorter(ticket: Ticket, endpoint: EmbeddingEndpoint): string | undefined;
   /** Vectors that may be kept, with their keys. */
-  onVectors(entries: readonly (readonly [string, Float32Array])[], answer: EmbeddingAnswer): void;
+  onVectors(entries: readonly KeyedVector[], answer: EmbeddingAnswer, endpoint: EmbeddingEndpoint): void;
   onAnswer(answer: EmbeddingAnswer, tickets: readonly Ticket[], endpoint: EmbeddingEndpoint): void;
   onRetry(): void;
   /** A request has ended: another one may start. */
@@ -95,7 +87,7 @@ export class BatchRunner {
   /** A text that is to blame by itself: the beginning of it, where that may do. */
   private async embedCut(batch: Batch, ticket: Ticket, { error, endpoint }: Spoiled | TooLarge): Promise<void> {
     if (this.cut(ticket, endpoint, error)) return this.embed(batch, [ticket]);
-    ticket.reject(refusalOf(error, ticket));
+    ticket.reject(refusalOf(error, ticket.cuts > 0));
   }
 
   private async embedUnspoiled(batch: Batch, tickets: readonly Ticket[], trouble: Spoiled): Promise<void> {
@@ -115,7 +107,7 @@ export class BatchRunner {
         if (tickets.some(({ isWanted }) => !isWanted)) doubtful.push(ticket);
         // It need not have been asked for alone to be found.
         else if (this.cut(ticket, trouble.endpoint, error)) shortened.push(ticket);
-        else ticket.reject(refusalOf(error, ticket));
+        else ticket.reject(refusalOf(error, ticket.cuts > 0));
       },
     );
     if (shortened.length > 0) await this.embed(batch, shortened);
@@ -188,7 +180,8 @@ export class BatchRunner {
   ): Promise<Error | undefined> {
     try {
       const answer = await this.parts.ask(endpoint, this.orderOf(batch, tickets, endpoint));
-      this.deliver(batch, tickets, answer, endpoint);
+      this.parts.onAnswer(answer, tickets, endpoint);
+      deliver(batch, tickets, answer, (kept) => this.parts.onVectors(kept, answer, endpoint));
       return undefined;
     } catch (error) {
       return error as Error;
@@ -253,41 +246,6 @@ export class BatchRunner {
     };
   }
 
-  private deliver(
-    batch: Batch,
-    tickets: readonly Ticket[],
-    answer: EmbeddingAnswer,
-    endpoint: EmbeddingEndpoint,
-  ): void {
-    const { lane } = tickets[0]!;
-    const { vectors, tokens } = answer;
-    this.parts.onAnswer(answer, tickets, endpoint);
-    const results = vectors.map((vector) => (vector instanceof EmbeddingVectorError ? vector : ofLength(vector, lane)));
-    const kept: (readonly [key: string, vector: Float32Array])[] = [];
-    const told = new Set<EmbedCall>();
-    let estimated = 0;
-    for (let place = 0; place < tickets.length; place += 1) {
-      const ticket = tickets[place]!;
-      const result = results[place]!;
-      estimated += ticket.tokens;
-      // The vector of a part of a text is not the text's.
-      const isWhole = ticket.cut === undefined;
-      if (isWhole && ticket.cacheKey !== undefined && result instanceof Float32Array)
-        kept.push([ticket.cacheKey, result]);
-      ticket.tellProgress(told);
-    }
-    // Before the callers have them, who may write into them.
-    if (kept.length > 0) this.parts.onVectors(kept, answer);
-    for (let place = 0; place < tickets.length; place += 1) {
-      const ticket = tickets[place]!;
-      const result = results[place]!;
-      if (!ticket.isSettled) batch.served();
-      if (result instanceof Error) ticket.reject(result);
-      else ticket.resolve(result, tokens === undefined ? undefined : tokens * (ticket.tokens / (estimated || 1)));
-    }
-    for (const call of told) call.tellProgress();
-  }
-
   /** Whether a text that is too long has been cut, and is worth another try. */
   private cut(ticket: Ticket, endpoint: EmbeddingEndpoint, error: unknown): boolean {
     if (problemOf(error) !== 'too-long') return false;
@@ -306,43 +264,4 @@ export class BatchRunner {
 /** Whether all of them are of those who would rather wait than be told at once that the server is down. */
 function isPatient(tickets: readonly Ticket[]): boolean {
   return tickets.every(({ owner }) => owner.isPatient);
-}
-
-/** A quota does not come back by waiting for it. */
-function isWorthWaiting(error: unknown): boolean {
-  return !(error instanceof EmbeddingApiError && error.kind === 'quota');
-}
-
-function isAboutEncoding(error: unknown): boolean {
-  return error instanceof EmbeddingApiError && error.parameter === 'encoding_format';
-}
-
-function hintOf(error: unknown): number | undefined {
-  if (error instanceof EmbeddingApiError) return error.retryAfterMs;
-  const { retryAt } = (error ?? {}) as Partial<EmbeddingUnavailableError>;
-  return retryAt instanceof Date ? Math.max(0, retryAt.getTime() - Date.now()) : undefined;
-}
-
-function problemOf(error: unknown): EmbeddingInputProblem {
-  const { kind } = error as Partial<EmbeddingApiError>;
-  return kind === 'too-long' || kind === 'splittable' ? 'too-long' : 'rejected';
-}
-
-/** The error of the one text that a server refuses. An answer that makes no sense stays what it is: the text is not to blame. */
-function refusalOf(error: Error, { cuts }: Ticket): Error {
-  if (error instanceof EmbeddingResponseError || !(error instanceof EmbeddingApiError)) return error;
-  const problem = problemOf(error);
-  const description =
-    problem === 'too-long'
-      ? `the server finds it too long${cuts > 0 ? ', cut as it was' : '; shorten it, or set onTooLong: truncate'}`
-      : 'the server refuses it';
-  const { status, requestId } = error;
-  return new EmbeddingInputError(0, problem, `${description} (${error.message})`, { cause: error, status, requestId });
-}
-
-/** A vector of another length than the first had: two requests were made before either answer was there, which differ. */
-function ofLength(vector: Float32Array, lane: Lane): Float32Array | EmbeddingVectorError {
-  lane.dimensions ??= vector.length;
-  if (vector.length === lane.dimensions) return vector;
-  return new EmbeddingVectorError('dimensions', `it has ${vector.length} dimensions, not ${lane.dimensions}`);
 }

@@ -6,8 +6,11 @@ import {
   EmbeddingApiError,
   EmbeddingConnectionError,
   EmbeddingError,
+  EmbeddingInputError,
+  type EmbeddingInputProblem,
   EmbeddingResponseError,
   EmbeddingTimeoutError,
+  type EmbeddingUnavailableError,
 } from '../embedding-errors.js';
 
 /** The time limits of one request, for the error of the one that was reached. @internal */
@@ -77,4 +80,39 @@ export function isTrouble(error: unknown): boolean {
     error instanceof EmbeddingTimeoutError ||
     (error instanceof EmbeddingResponseError && error.reason === 'unreadable')
   );
+}
+
+/** Whether waiting may help. A quota does not come back by waiting for it. @internal */
+export function isWorthWaiting(error: unknown): boolean {
+  return !(error instanceof EmbeddingApiError && error.kind === 'quota');
+}
+
+/** Whether a server does not know the field that asks for base64. @internal */
+export function isAboutEncoding(error: unknown): boolean {
+  return error instanceof EmbeddingApiError && error.parameter === 'encoding_format';
+}
+
+/** How long the server, or what speaks for it, asks to be left alone. @internal */
+export function hintOf(error: unknown): number | undefined {
+  if (error instanceof EmbeddingApiError) return error.retryAfterMs;
+  const { retryAt } = (error ?? {}) as Partial<EmbeddingUnavailableError>;
+  return retryAt instanceof Date ? Math.max(0, retryAt.getTime() - Date.now()) : undefined;
+}
+
+/** What is wrong with the one text that a server refuses. @internal */
+export function problemOf(error: unknown): EmbeddingInputProblem {
+  const { kind } = error as Partial<EmbeddingApiError>;
+  return kind === 'too-long' || kind === 'splittable' ? 'too-long' : 'rejected';
+}
+
+/** The error of the one text that a server refuses. An answer that makes no sense stays what it is: the text is not to blame. @internal */
+export function refusalOf(error: Error, isCut: boolean): Error {
+  if (error instanceof EmbeddingResponseError || !(error instanceof EmbeddingApiError)) return error;
+  const problem = problemOf(error);
+  const description =
+    problem === 'too-long'
+      ? `the server finds it too long${isCut ? ', cut as it was' : '; shorten it, or set onTooLong: truncate'}`
+      : 'the server refuses it';
+  const { status, requestId } = error;
+  return new EmbeddingInputError(0, problem, `${description} (${error.message})`, { cause: error, status, requestId });
 }

@@ -85,9 +85,9 @@ export class Lane {
     return this.manners.dedupe ? this.underWay.get(text) : undefined;
   }
 
-  add(ticket: Ticket, isAlone: boolean): void {
+  add(ticket: Ticket, queue: QueueName): void {
     if (this.manners.dedupe) this.underWay.set(ticket.text, ticket);
-    this.queues[isAlone ? 'alone' : 'bulk'].push(ticket);
+    this.queues[queue].push(ticket);
   }
 
   forget(ticket: Ticket): void {

@@ -45,6 +45,18 @@ describe('failover', () => {
     expect(second.requests.length).toBeGreaterThan(0);
   });
 
+  it('keeps what is cached, though the other server has another name for the same model', async () => {
+    const { first, second, service } = await pair({ cache: {} });
+    second.script = (_request, right) => ({ json: { ...right(), model: 'a deployment' } });
+    const vector = await service.embed('kept');
+    first.script = () => HANG_UP;
+    await service.embed('from the second');
+    const asked = first.requests.length + second.requests.length;
+    expect(await service.embed('kept')).toEqual(vector);
+    expect(await service.embed('from the second')).toHaveLength(8);
+    expect(first.requests.length + second.requests.length).toBe(asked);
+  });
+
   it.each<[string, Reply]>([
     ['a wrong request', { error: [400, 'no, thank you'] }],
     ['a text that is too long', { error: [400, 'maximum context length is 8192 tokens'] }],
