@@ -1,5 +1,6 @@
 import { AxiosError, type AxiosResponse, CanceledError, type InternalAxiosRequestConfig } from 'axios';
 import { isTooLong, takeDecompressor, tooLong } from './answer-body.js';
+import { AnswerBytes } from './answer-bytes.js';
 import { answerHeadersOf } from './answer-headers.js';
 import type { AnswerHeaders, AnswerSink, ExchangeControl } from './exchange.js';
 
@@ -14,9 +15,10 @@ export class CollectedAnswer implements AnswerSink {
   private status = 0;
   private statusText = '';
   private headers: AnswerHeaders = {};
-  private readonly chunks: Buffer[] = [];
-  private size = 0;
+  private readonly bytes = new AnswerBytes();
   private readonly limit: number;
+  /** Of what comes in: where that is compressed, it may be a little longer than what it stands for; the rest is told after. */
+  private wireLimit = 0;
 
   constructor(
     private readonly config: InternalAxiosRequestConfig,
@@ -39,24 +41,22 @@ export class CollectedAnswer implements AnswerSink {
     this.status = status;
     this.statusText = statusText;
     this.headers = headers;
+    this.wireLimit = headers['content-encoding'] === undefined ? this.limit : this.limit * 1.1 + 1_024;
+    this.bytes.announce(headers['content-length'], this.wireLimit);
   }
 
   onData(chunk: Buffer): void {
     if (!this.isAwaited) return;
-    this.chunks.push(chunk);
-    this.size += chunk.length;
-    // What is still compressed may be a little longer than what it stands for; the rest is told after.
-    const isEncoded = this.headers['content-encoding'] !== undefined;
-    if (this.size > (isEncoded ? this.limit * 1.1 + 1_024 : this.limit)) this.giveUp(tooLong(this.config));
+    this.bytes.add(chunk);
+    if (this.bytes.size > this.wireLimit) this.giveUp(tooLong(this.config));
   }
 
   onEnd(): void {
     if (!this.isAwaited) return;
-    const { chunks, size } = this;
-    const data = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size);
+    const data = this.bytes.take();
     const decompress = takeDecompressor(this.headers, this.config, this.status);
     const response = this.response();
-    if (decompress === undefined || size === 0) this.deliver(response, data);
+    if (decompress === undefined || data.length === 0) this.deliver(response, data);
     else void this.decompress(decompress, response, data);
   }
 

@@ -11,6 +11,7 @@ import type { Socket } from 'node:net';
 import axios, { AxiosError } from 'axios';
 import type { AnswerWatch } from './answer-watch.js';
 import type { Forwarding } from './dialer.js';
+import { gather, mostGathered } from './gathered-answer.js';
 import type { TransportMaker } from './transport.js';
 
 /** axios' own adapter for Node, bound to one socket. @internal */
@@ -18,11 +19,17 @@ export const nodeTransport: TransportMaker = (socket, settings, forward) => {
   const isSecure = settings.base.protocol === 'https:';
   const agent = agentFor(socket, isSecure);
   const send = axios.getAdapter('http');
-  // Of the one request that is on the socket: axios does not hand it through.
-  let current: AnswerWatch | undefined;
+  // Of the one request that is about to be sent: axios does not hand it through.
+  let asked: Asked | undefined;
+  const takeAsked = (): Asked | undefined => {
+    const taken = asked;
+    // While the connection idles, nothing of a request stays.
+    asked = undefined;
+    return taken;
+  };
   // Whatever a request says of these: it goes over this socket, as it is, to nobody else.
   const own = {
-    transport: senderFor(socket, isSecure, forward, () => current),
+    transport: senderFor(socket, isSecure, forward, takeAsked),
     httpAgent: agent,
     httpsAgent: agent,
     httpVersion: 1 as const,
@@ -32,14 +39,24 @@ export const nodeTransport: TransportMaker = (socket, settings, forward) => {
   };
   // axios sets it anew for every request: two calls to the system each time, and over what the pool's `network` says.
   socket.setKeepAlive = () => socket;
+  socket.on('free', forgetRequest);
   return {
     adapter: (config, watch) => {
-      current = watch;
+      asked = { watch, most: mostGathered(config) };
       return send({ ...config, ...own }).catch(renamed);
     },
     close: () => {},
   };
 };
+
+/**
+ * What Node's agents do with a socket that has become free. Without it the last request stays on the socket, and by way of
+ * axios' listeners on it the whole of its answer: for as long as the connection idles, and once for every connection.
+ */
+function forgetRequest(this: Socket & { _httpMessage?: ClientRequest | null }): void {
+  // The next one may be on it already, if somebody sent it from a listener on the end of the last.
+  if (this._httpMessage?.destroyed === true) this._httpMessage = null;
+}
 
 /** What Node's `http` asks an agent for. Of all that an agent does, no more is needed for one socket and one request at a time. */
 interface RequestAcceptor {
@@ -71,6 +88,13 @@ function agentFor(socket: Socket, isSecure: boolean): HttpAgent {
 /** Without `keepAlive` a request would ask its server to close. */
 const OPTIONS: AgentOptions = { keepAlive: true };
 
+/** What is to be known of a request when its answer comes. */
+interface Asked {
+  readonly watch: AnswerWatch | undefined;
+  /** How large an answer may be that is wanted in one piece. */
+  readonly most: number | undefined;
+}
+
 /** What axios sends requests by, in place of Node's modules. */
 interface Sender {
   request(options: RequestOptions, onResponse: (response: IncomingMessage) => void): ClientRequest;
@@ -81,7 +105,7 @@ function senderFor(
   socket: Socket,
   isSecure: boolean,
   forward: Forwarding | undefined,
-  watchOfCurrent: () => AnswerWatch | undefined,
+  takeAsked: () => Asked | undefined,
 ): Sender {
   const send = isSecure ? requestHttps : requestHttp;
   return {
@@ -90,7 +114,7 @@ function senderFor(
         options.path = forward.origin + options.path!;
         options.headers = { ...(options.headers as Record<string, string>), ...forward.headers };
       }
-      const watch = watchOfCurrent();
+      const { watch, most } = takeAsked() ?? {};
       const request = send(options, (response) => {
         if (watch !== undefined) response.once('end', () => watch.end());
         // It takes an answer to HEAD without a length for one that ends with its connection, and closes a connection that the
@@ -98,6 +122,7 @@ function senderFor(
         if (options.method === 'HEAD' && isKept(response)) request.shouldKeepAlive = true;
         // And it keeps a connection on which the rest of a request is still to be written, which the server may never read.
         if (!request.writableFinished) response.once('end', () => request.writableFinished || socket.destroy());
+        if (most !== undefined) gather(response, most);
         onResponse(response);
       });
       return request;

@@ -1,3 +1,4 @@
+import { constants } from 'node:http2';
 import type { HttpPoolOptions } from 'nestjs-pools/http';
 import { CountingServer } from '../support/http-server.js';
 import { CountingH2Server } from './h2-server.js';
@@ -13,6 +14,10 @@ export interface Reply {
   head(headers?: Record<string, string>): void;
   write(text: string): void;
   end(body: string | Buffer): void;
+  /** Ends it in the middle. */
+  breakOff(): void;
+  /** Called when all of the request has come. */
+  onRequestEnd(listener: () => void): void;
   /** Called when it is over, or its client has given it up. */
   onClose(listener: () => void): void;
 }
@@ -39,6 +44,8 @@ export async function serve(carrier: Carrier, answer: (path: string, reply: Repl
         head: (headers) => stream.respond({ ':status': 200, ...headers }),
         write: (text) => void stream.write(text),
         end: (body) => void stream.end(body),
+        breakOff: () => stream.close(constants.NGHTTP2_INTERNAL_ERROR),
+        onRequestEnd: (listener) => void stream.resume().once('end', listener),
         onClose: (listener) => void stream.once('close', listener),
       }),
     );
@@ -59,6 +66,8 @@ export async function serve(carrier: Carrier, answer: (path: string, reply: Repl
       head: (headers) => response.writeHead(200, headers).flushHeaders(),
       write: (text) => void response.write(text),
       end: (body) => void response.end(body),
+      breakOff: () => void response.destroy(),
+      onRequestEnd: (listener) => void request.resume().once('end', listener),
       onClose: (listener) => void response.once('close', listener),
     }),
   );
