@@ -32,8 +32,7 @@ afterAll(async () => {
 const readiness = async (): Promise<number> => (await sample.call('/health/ready')).status;
 
 /** Searches from many clients at once until told to stop. */
-async function searchUntil(clients: number, isOver: () => boolean): Promise<Answer[]> {
-  const answers: Answer[] = [];
+async function searchUntil(clients: number, isOver: () => boolean, answers: Answer[] = []): Promise<Answer[]> {
   let asked = 0;
   // Each asks something else: the same is asked of the embedding server once.
   const client = async (): Promise<void> => {
@@ -53,11 +52,14 @@ it('opens no more connections than it may, however many search at once', async (
 
 it('answers 503 at once when the upstream dies under load, turns unready, and is ready again when it is back', async () => {
   let isOver = false;
-  const searching = searchUntil(20, () => isOver);
+  const answers: Answer[] = [];
+  const searching = searchUntil(20, () => isOver, answers);
   await until('the load runs', 2_000, () => upstream.stats().inFlight > 0);
   await upstream.close();
   await until('unready', 3_000, async () => (await readiness()) === 503);
   expect((await sample.call('/health/live')).status).toBe(200);
+  // Those under way when it died are tried again for a second; all after them are told at once.
+  await until('many are told', 3_000, () => answers.filter(({ status }) => status !== 200).length > 40);
   isOver = true;
   const failed = (await searching).filter(({ status }) => status !== 200);
 
